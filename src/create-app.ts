@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { type IncomingMessage, type RequestListener, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import { serveApiDocuments } from './api-documents.js';
+import { AppModule } from './app.module.js';
+import { parseJsonBody } from './common/json-body.js';
+import { parseForm } from './common/form.js';
+import { requestIdOf } from './common/request-id.js';
+import { RequestPipe } from './common/request.pipe.js';
+import type { Config } from './config/config.js';
+import { PublicUrl } from './config/public-url.js';
+import { CATALOGUE } from './errors/catalogue.js';
+import { ProblemFilter } from './errors/problem.filter.js';
+import { RouteTable } from './errors/route-table.js';
+import { Refusal } from './errors/refusal.js';
+import { createLogger, type LogStream, NestLogger } from './logging/logger.js';
+import { resolveAlias } from './path-aliases.js';
+import { VerificationPlane } from './verification/verification-plane.js';
+
+/**
+ * Builds the application, connected to its database and not yet listening.
+ * @throws whatever keeps it from starting; nothing is left open then
+ */
+export async function createApp(
+  config: Config,
+  options: { logStream?: LogStream } = {},
+): Promise<NestFastifyApplication> {
+  const logger = createLogger(config, options.logStream);
+  // What Fastify refuses before a handler is chosen reaches the filter once there is one.
+  let answerFrameworkError: ((error: unknown, request: FastifyRequest, reply: FastifyReply) => void) | undefined;
+  let publicUrl: PublicUrl | undefined;
+  const plane = new VerificationPlane(config);
+  const adapter = new FastifyAdapter({
+    serverFactory: (nest: RequestListener) => plane.createServer(nest),
+    bodyLimit: config.settings.BODY_BYTES_MAX,
+    trustProxy: config.trustedProxies,
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }), // one line of our own per request, without query
+    genReqId: requestIdOf,
+    routerOptions: { maxParamLength: 500 },
+    rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: (error, socket) => answerMalformedHttp(error, socket, publicUrl?.href ?? ''),
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      answerFrameworkError?.(error, request, reply),
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot(config, plane), adapter, {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  const instance = adapter.getInstance();
+  const filter = app.get(ProblemFilter);
+  publicUrl = app.get(PublicUrl);
+  answerFrameworkError = (error, request, reply) => filter.answer(error, request, reply);
+  app.get(RouteTable).watch(instance);
+  app.useGlobalPipes(new RequestPipe());
+  await shapeRequests(instance, config);
+  serveApiDocuments(app);
+  return app;
+}
+
+/** HTTP that cannot be parsed never becomes a request: it is answered on the bare connection, which is then closed. */
+function answerMalformedHttp(error: NodeJS.ErrnoException, socket: Duplex, url: string): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'request.headers_too_large' : 'request.malformed';
+  const { status, title, caller } = CATALOGUE[code];
+  const requestId = randomUUID();
+  const body = JSON.stringify({
+    type: `${url}/problems/${code}`,
+    title,
+    status,
+    detail: caller,
+    instance: '/',
+    code,
+    requestId,
+  });
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${requestId}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
+async function shapeRequests(instance: FastifyInstance, config: Config): Promise<void> {
+  // Only JSON is read; an empty body is no body, whatever its content type says.
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+    if (body === '') return done(null, undefined);
+    try {
+      done(null, parseJsonBody(String(body)));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  instance.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (request, body, done) => {
+    // RFC 7662 §2.1 asks for a form; nowhere else is one taken.
+    if (request.routeOptions.url?.startsWith('/oauth2/')) done(null, parseForm(String(body)));
+    else done(new Refusal('request.unsupported_media_type'));
+  });
+  instance.addHook('onRequest', (request, reply, done) => {
+    void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    done();
+  });
+  instance.addHook('onResponse', (request, reply, done) => {
+    const path = request.originalUrl.split('?', 1)[0]; // a query may hold anything
+    request.log.info(
+      {
+        requestId: request.id,
+        method: request.method,
+        path,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime * 10) / 10,
+        ipAddress: request.ip,
+      },
+      'request',
+    );
+    done();
+  });
+  await instance.register(helmet, {
+    contentSecurityPolicy: {
+      // Swagger UI styles its elements inline; scripts come from its own files only.
+      directives: {
+        defaultSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        upgradeInsecureRequests: null,
+      },
+    },
+  });
+  if (config.settings.CORS_ORIGINS.length > 0) {
+    await instance.register(cors, {
+      origin: [...config.settings.CORS_ORIGINS],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: ['ETag', 'X-Request-Id', 'Idempotency-Replayed', 'RateLimit', 'RateLimit-Policy', 'Retry-After'],
+      maxAge: 600,
+    });
+  }
+}

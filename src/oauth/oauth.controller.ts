@@ -1,0 +1,102 @@
+import { Controller, HttpCode, type OnModuleInit, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RequireScopes } from '../access/require-scopes.decorator.js';
+import { parseForm } from '../common/form.js';
+import { normalizeAddress } from '../common/ip-address.js';
+import { NativeOperation } from '../common/native-operation.decorator.js';
+import { NotRateLimited } from '../rate-limit/not-rate-limited.decorator.js';
+import { ErrorDialects } from '../errors/error-dialects.js';
+import { invalidAt, Refusal } from '../errors/refusal.js';
+import { boundsOf, requireAsker } from '../verification/asker.js';
+import type { KnownCredential } from '../verification/known-credential.js';
+import { VerificationPlane } from '../verification/verification-plane.js';
+import { Verifier } from '../verification/verifier.service.js';
+import { IntrospectionRequest, IntrospectionResponse } from './introspection.dto.js';
+import { OAuthErrorFilter } from './oauth-error.filter.js';
+
+const NO_SCOPES: readonly string[] = [];
+/** RFC 7662 §2.2: about a token that is not active nothing else may be told. */
+const INACTIVE = '{"active":false}';
+
+/** Token introspection (RFC 7662), for resource servers and gateways that speak OAuth 2.0. */
+@ApiTags('Verification')
+@UseFilters(OAuthErrorFilter)
+@NotRateLimited()
+@Controller('oauth2')
+export class OAuthController implements OnModuleInit {
+  constructor(
+    private readonly verifier: Verifier,
+    private readonly plane: VerificationPlane,
+    private readonly errors: OAuthErrorFilter,
+    private readonly dialects: ErrorDialects,
+  ) {}
+
+  onModuleInit(): void {
+    this.dialects.register('/oauth2', (error, request, reply) => this.errors.answer(error, request, reply));
+    this.plane.post(
+      '/oauth2/introspect',
+      (request, reply) => this.introspect(request, reply),
+      (error, request, reply) => this.errors.answer(error, request, reply),
+      {
+        contentType: 'application/x-www-form-urlencoded',
+        parser: parseForm,
+      },
+    );
+  }
+
+  @Post('introspect')
+  @HttpCode(200)
+  @RequireScopes('platform:verify', 'api_tokens:verify')
+  @ApiConsumes('application/x-www-form-urlencoded')
+  @ApiBody({ type: IntrospectionRequest })
+  @NativeOperation({
+    id: 'introspectToken',
+    summary: 'Introspect a token (RFC 7662)',
+    description:
+      'Whether a token is active, and what it may do. Of a token that is not active, for whatever reason, nothing else is told.',
+    refusals: [400, 413, 415],
+  })
+  @ApiOkResponse({ type: IntrospectionResponse, description: 'The state of the token.' })
+  introspect(@Req() request: FastifyRequest, @Res() reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+    const asker = requireAsker(this.verifier, request);
+    if (asker instanceof Promise) return asker.then((late) => this.answer(boundsOf(late), request, reply));
+    return this.answer(boundsOf(asker), request, reply);
+  }
+
+  private answer(
+    withinOrganizationId: string | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): FastifyReply | Promise<FastifyReply> {
+    // A JSON body comes here only through Nest, which reads one.
+    if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers['content-type'] ?? '')) {
+      throw new Refusal('request.unsupported_media_type');
+    }
+    const form = (request.body ?? {}) as Readonly<Record<string, string | undefined>>;
+    const { token, ip_address: sent } = form;
+    // RFC 7662 §2.1: token is REQUIRED; token_type_hint may be ignored, since there is one type.
+    if (token === undefined || token === '') throw invalidAt('body.token', 'must be sent, once');
+    if ('ip_address' in form && sent === undefined) throw invalidAt('body.ip_address', 'must be sent once');
+    const ipAddress = sent === undefined ? undefined : normalizeAddress(sent);
+    if (sent !== undefined && ipAddress === undefined)
+      throw invalidAt('body.ip_address', 'must be an IPv4 or IPv6 address');
+    const verification = this.verifier.verify({
+      secret: token,
+      scopes: NO_SCOPES,
+      ipAddress,
+      userAgent: undefined,
+      cost: 1,
+      failureAddress: ipAddress ?? request.ip,
+      withinOrganizationId,
+    });
+    const send = (credential: KnownCredential | undefined): FastifyReply =>
+      reply
+        .header('content-type', 'application/json; charset=utf-8')
+        .header('cache-control', 'no-store')
+        .send(credential === undefined ? INACTIVE : credential.introspection);
+    if (verification instanceof Promise)
+      return verification.then(({ code, credential }) => send(code === 'VALID' ? credential : undefined));
+    return send(verification.code === 'VALID' ? verification.credential : undefined);
+  }
+}

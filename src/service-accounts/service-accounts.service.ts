@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager, IsNull } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { roleScopes } from '../access/built-in-roles.js';
+import type { Caller } from '../access/principal.js';
+import { scopesBeyond } from '../access/scopes.js';
+import { AuditService, changedMembers } from '../audit/audit.service.js';
+import { type ExpectedVersions, requireVersion } from '../common/etag.js';
+import type { PageRequest, Position } from '../common/pagination.js';
+import { slugify, withSuffix } from '../common/slug.js';
+import { Config } from '../config/config.js';
+import { invalidAt, Refusal } from '../errors/refusal.js';
+import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
+import { RolesService } from '../organizations/roles.service.js';
+import type { TokenOwner } from '../tokens/token-owner.js';
+import type { TokenView } from '../tokens/token-view.js';
+import { TokensService } from '../tokens/tokens.service.js';
+import { ServiceAccount } from './service-account.entity.js';
+
+export interface ServiceAccountDraft {
+  readonly name: string;
+  readonly slug?: string;
+  readonly description?: string | null;
+  /** Slug of the role that is the ceiling of its tokens; null: none. */
+  readonly role?: string | null;
+}
+
+/** What makes an account an owner of tokens. */
+type OwnerColumns = Pick<ServiceAccount, 'id' | 'organizationId' | 'roleNumber'>;
+
+/** An account with what is shown beside it. */
+export interface ServiceAccountView extends Position {
+  readonly account: ServiceAccount;
+  readonly roleSlug: string | undefined;
+  readonly owner: TokenOwner;
+  readonly tokens: readonly TokenView[];
+}
+
+/** Service accounts of an organization. A deleted one is as unknown as one of another organization. */
+@Injectable()
+export class ServiceAccountsService {
+  constructor(
+    private readonly database: DataSource,
+    private readonly roles: RolesService,
+    private readonly tokens: TokensService,
+    private readonly audit: AuditService,
+    private readonly idempotency: IdempotencyService,
+    private readonly config: Config,
+  ) {}
+
+  /** Newest first; one more than the page's limit when there is more. */
+  async list(organizationId: string, { limit, after }: PageRequest): Promise<ServiceAccountView[]> {
+    const query = this.database.manager
+      .createQueryBuilder(ServiceAccount, 'a')
+      .where('a.organization_id = :organizationId and a.deleted_at is null', { organizationId })
+      .orderBy('a.createdAt', 'DESC')
+      .addOrderBy('a.id', 'DESC');
+    if (after) query.andWhere('(a.created_at, a.id) < (:createdAt, :id)', after);
+    return this.view(organizationId, await query.take(limit + 1).getMany());
+  }
+
+  async get(organizationId: string, slug: string): Promise<ServiceAccountView> {
+    const account = await this.find(this.database.manager, organizationId, slug);
+    const [view] = await this.view(organizationId, [account]);
+    if (view === undefined) throw new Refusal('service_account.not_found');
+    return view;
+  }
+
+  /** The account as an owner of tokens. */
+  async getOwner(organizationId: string, slug: string): Promise<TokenOwner> {
+    // On the way of every request about tokens: no entity is made for two columns.
+    const [account]: OwnerColumns[] = await this.database.query(
+      `select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
+       where organization_id = $1 and slug = $2 and deleted_at is null`,
+      [organizationId, slug],
+    );
+    if (account === undefined) throw new Refusal('service_account.not_found');
+    return this.ownerOf(this.database.manager, account);
+  }
+
+  async create(
+    caller: Caller,
+    draft: ServiceAccountDraft,
+    request?: IdempotentRequest,
+  ): Promise<{ view: ServiceAccountView; isReplay: boolean }> {
+    const { organizationId } = caller.principal;
+    const id = uuidv7();
+    return this.database.transaction(async (tx) => {
+      const earlier = request && (await this.idempotency.claim(tx, caller, request, id));
+      const account = earlier
+        ? await this.findById(tx, organizationId, earlier)
+        : await this.insert(tx, caller, id, draft);
+      const [view] = await this.view(organizationId, [account], tx);
+      if (view === undefined) throw new Refusal('service_account.not_found');
+      return { view, isReplay: earlier !== undefined };
+    });
+  }
+
+  /** Changes the members that are sent; null clears. A slug never changes. */
+  async update(caller: Caller, slug: string, draft: ServiceAccountDraft, expected: ExpectedVersions): Promise<void> {
+    if (draft.slug !== undefined && draft.slug !== slug)
+      throw invalidAt('body.slug', 'must be the slug in the path, or left out: a slug never changes', draft.slug);
+    await this.database.transaction(async (tx) => {
+      const account = await this.lock(tx, caller, slug);
+      requireVersion(account, expected);
+      const next = {
+        name: draft.name,
+        description: draft.description === undefined ? account.description : draft.description,
+        roleNumber:
+          draft.role === undefined
+            ? account.roleNumber
+            : await this.requireGrantableRole(caller, tx, account, draft.role),
+      };
+      const changes = changedMembers<Partial<ServiceAccount>>(account, next);
+      if (changes === undefined) return;
+      await tx.update(ServiceAccount, { id: account.id }, { ...next, version: account.version + 1 });
+      await this.audit.record(tx, caller, { type: 'service_account.updated', resourceId: account.id, ...changes });
+    });
+  }
+
+  /** Disables or enables; a disabled account's tokens do not verify. Asking for the state that it is in changes nothing. */
+  async setDisabled(
+    caller: Caller,
+    slug: string,
+    isDisabled: boolean,
+    expected: ExpectedVersions,
+  ): Promise<ServiceAccountView> {
+    await this.database.transaction(async (tx) => {
+      const account = await this.lock(tx, caller, slug);
+      requireVersion(account, expected);
+      if ((account.disabledAt !== null) === isDisabled) return;
+      await tx.update(
+        ServiceAccount,
+        { id: account.id },
+        { disabledAt: isDisabled ? new Date() : null, version: account.version + 1 },
+      );
+      await this.audit.record(tx, caller, {
+        type: isDisabled ? 'service_account.disabled' : 'service_account.enabled',
+        resourceId: account.id,
+      });
+    });
+    return this.get(caller.principal.organizationId, slug);
+  }
+
+  /** Deletes an account for everybody to see, and revokes its tokens in the same transaction. Its slug is free again. */
+  async delete(caller: Caller, slug: string, expected: ExpectedVersions): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const account = await this.lock(tx, caller, slug);
+      requireVersion(account, expected);
+      await this.tokens.revokeAllOf(tx, caller, await this.ownerOf(tx, account));
+      await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
+      await this.audit.record(tx, caller, {
+        type: 'service_account.deleted',
+        resourceId: account.id,
+        before: { slug, name: account.name },
+      });
+    });
+  }
+
+  /** Writes an account in a transaction of the caller's. */
+  async insert(tx: EntityManager, caller: Caller, id: string, draft: ServiceAccountDraft): Promise<ServiceAccount> {
+    const { principal } = caller;
+    const { organizationId } = principal;
+    const roleNumber = draft.role ? await this.requireGrantableRole(caller, tx, undefined, draft.role) : null;
+    const externalId = `ksa_${randomBytes(24).toString('base64url')}`;
+    const insert = (slug: string): Promise<unknown[]> =>
+      tx.query(
+        `insert into service_accounts (id, organization_id, slug, external_id, name, description, role_number, created_at, created_by_id, created_by_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (organization_id, slug) where deleted_at is null do nothing returning id`,
+        [
+          id,
+          organizationId,
+          slug,
+          externalId,
+          draft.name,
+          draft.description ?? null,
+          roleNumber,
+          new Date(),
+          principal.id,
+          principal.name ?? null,
+        ],
+      );
+    let slug = draft.slug ?? slugify(draft.name);
+    let rows = await insert(slug);
+    if (rows.length === 0 && draft.slug === undefined) rows = await insert((slug = withSuffix(slug)));
+    if (rows.length === 0) throw new Refusal('service_account.slug_taken');
+    const after = { slug, name: draft.name, description: draft.description ?? null, roleNumber };
+    await this.audit.record(tx, caller, { type: 'service_account.created', resourceId: id, after });
+    // Counted behind the audit event, whose lock has put the changes of this organization into one order.
+    const quota = this.config.settings.SERVICE_ACCOUNTS_PER_ORGANIZATION_MAX;
+    if ((await tx.countBy(ServiceAccount, { organizationId, deletedAt: IsNull() })) > quota) {
+      throw new Refusal('access.quota_reached', `There may be at most ${quota} service accounts.`);
+    }
+    return this.findById(tx, organizationId, id);
+  }
+
+  private async find(db: EntityManager, organizationId: string, slug: string): Promise<ServiceAccount> {
+    const account = await db.findOneBy(ServiceAccount, { organizationId, slug, deletedAt: IsNull() });
+    if (account === null) throw new Refusal('service_account.not_found');
+    return account;
+  }
+
+  private async findById(db: EntityManager, organizationId: string, id: string): Promise<ServiceAccount> {
+    const account = await db.findOneBy(ServiceAccount, { organizationId, id, deletedAt: IsNull() });
+    if (account === null) throw new Refusal('service_account.not_found');
+    return account;
+  }
+
+  private async lock(tx: EntityManager, caller: Caller, slug: string): Promise<ServiceAccount> {
+    const { organizationId } = caller.principal;
+    const where = { organizationId, slug, deletedAt: IsNull() };
+    const account = await tx.findOne(ServiceAccount, { where, lock: { mode: 'for_no_key_update' } });
+    if (account === null) throw new Refusal('service_account.not_found');
+    return account;
+  }
+
+  private async ownerOf(db: EntityManager, account: OwnerColumns): Promise<TokenOwner> {
+    const role = await this.roles.byNumber(account.organizationId, [account.roleNumber], db);
+    return asOwner(account, role(account.roleNumber)?.scopes);
+  }
+
+  private async view(
+    organizationId: string,
+    accounts: readonly ServiceAccount[],
+    db?: EntityManager,
+  ): Promise<ServiceAccountView[]> {
+    const ids = accounts.map((account) => account.id);
+    const numbers = accounts.map((account) => account.roleNumber);
+    const role = await this.roles.byNumber(organizationId, numbers, db);
+    const tokens = await this.tokens.newestOf(organizationId, ids, db);
+    return accounts.map((account) => ({
+      id: account.id,
+      createdAt: account.createdAt,
+      account,
+      roleSlug: role(account.roleNumber)?.slug,
+      owner: asOwner(account, role(account.roleNumber)?.scopes),
+      tokens: tokens.get(account.id) ?? [],
+    }));
+  }
+
+  /**
+   * The number of a role that the caller may set. The new role must not exceed the caller. Without a role its tokens state
+   * their own scopes again, so whoever lifts the ceiling must hold all of those.
+   */
+  private async requireGrantableRole(
+    caller: Caller,
+    tx: EntityManager,
+    account: ServiceAccount | undefined,
+    slug: string | null,
+  ): Promise<number | null> {
+    const { organizationId, scopes } = caller.principal;
+    if (slug === null) {
+      const released = account ? await this.tokens.statedScopesOf(tx, asOwner(account, undefined)) : [];
+      if (scopesBeyond(scopes, released).length > 0)
+        throw new Refusal(
+          'service_account.role_exceeds_grantor',
+          'Without its role the tokens of the account could do more than you may.',
+        );
+      return null;
+    }
+    const role = await this.roles.find(organizationId, slug, tx);
+    if (role === undefined)
+      throw invalidAt('body.role', 'is not a role of the organization; GET /organization/roles lists them', slug);
+    if (scopesBeyond(scopes, role.scopes).length > 0) throw new Refusal('service_account.role_exceeds_grantor');
+    return role.number;
+  }
+}
+
+function asOwner(account: OwnerColumns, scopesOfRole: readonly string[] | undefined): TokenOwner {
+  // An account whose role cannot be found is not one without a role: nothing is allowed then.
+  const ceiling = account.roleNumber === null ? undefined : (scopesOfRole ?? roleScopes(account.roleNumber, null));
+  return { kind: 's', organizationId: account.organizationId, ownerId: account.id, roleScopes: ceiling };
+}

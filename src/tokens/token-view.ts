@@ -1,0 +1,127 @@
+import type { EntityManager } from 'typeorm';
+import type { Position } from '../common/pagination.js';
+import { shortRange } from '../database/column-types.js';
+
+/** A token as it is shown: its row with its annotations. */
+export interface TokenView extends Position {
+  readonly number: number;
+  readonly organizationId: string;
+  readonly serviceAccountId: string | null;
+  readonly userId: string | null;
+  readonly ownerId: string;
+  readonly slug: string;
+  readonly name: string;
+  /** null: none of its own, it carries the role of its owner. */
+  readonly scopes: readonly string[] | null;
+  readonly authorizedIpAddresses: readonly string[];
+  readonly rateLimit: number | null;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly expiresAt: Date | null;
+  readonly revokedAt: Date | null;
+  readonly revokedById: string | null;
+  readonly revokedByName: string | null;
+  readonly createdById: string;
+  readonly createdByName: string | null;
+  readonly lastUsedAt: Date | null;
+  readonly lastUsedIp: string | null;
+  readonly lastUsedUserAgent: string | null;
+  readonly version: number;
+}
+
+/**
+ * Lists are read without entities: hydrating a hundred of them would cost more than the rest of the request. `t` is the
+ * token in every statement that uses these columns.
+ */
+const TOKEN_COLUMNS = `
+t.id, t.number::float8 as number, t.organization_id as "organizationId", t.service_account_id as "serviceAccountId", t.user_id as "userId",
+t.owner_id as "ownerId", t.slug, t.name, t.scopes,
+t.authorized_ip_addresses::text[] as "authorizedIpAddresses",
+t.rate_limit as "rateLimit",
+(select coalesce(jsonb_object_agg(a.key, a.value), '{}') from annotations a where a.token_id = t.id) as annotations,
+t.expires_at as "expiresAt", t.revoked_at as "revokedAt", t.revoked_by_id as "revokedById", t.revoked_by_name as "revokedByName",
+t.created_at as "createdAt", t.created_by_id as "createdById", t.created_by_name as "createdByName",
+t.last_used_at as "lastUsedAt", host(t.last_used_ip) as "lastUsedIp", t.last_used_user_agent as "lastUsedUserAgent", t.version`;
+
+async function read(db: EntityManager, statement: string, parameters: unknown[]): Promise<TokenView[]> {
+  const rows: (TokenView & { authorizedIpAddresses: string[] })[] = await db.query(statement, parameters);
+  for (const row of rows) {
+    if (row.authorizedIpAddresses.length > 0) row.authorizedIpAddresses = row.authorizedIpAddresses.map(shortRange);
+  }
+  return rows;
+}
+
+/** Tokens of one owner, newest first, at most `limit` of them from a position on. */
+export async function readTokens(
+  db: EntityManager,
+  owner: { readonly organizationId: string; readonly ownerId: string },
+  limit: number,
+  after?: Position,
+): Promise<TokenView[]> {
+  return read(
+    db,
+    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2
+     ${after ? 'and (t.created_at, t.id) < ($4, $5::uuid)' : ''} order by t.created_at desc, t.id desc limit $3`,
+    [owner.organizationId, owner.ownerId, limit, ...(after ? [after.createdAt, after.id] : [])],
+  );
+}
+
+/** The newest tokens of each of several owners, at most `limit` each. */
+export async function readNewestTokens(
+  db: EntityManager,
+  organizationId: string,
+  ownerIds: readonly string[],
+  limit: number,
+): Promise<TokenView[]> {
+  return read(
+    db,
+    `select newest.* from unnest($2::uuid[]) as owners (id), lateral (
+       select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = owners.id
+       order by t.created_at desc, t.id desc limit $3) as newest`,
+    [organizationId, ownerIds, limit],
+  );
+}
+
+/** One token of an owner by its slug, revoked or not. `lock` holds it until the end of the transaction. */
+export async function findToken(
+  db: EntityManager,
+  owner: { readonly organizationId: string; readonly ownerId: string },
+  slug: string,
+  options: { readonly lock?: boolean } = {},
+): Promise<TokenView | undefined> {
+  const [token] = await read(
+    db,
+    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and t.slug = $3 ${options.lock ? 'for update of t' : ''}`,
+    [owner.organizationId, owner.ownerId, slug],
+  );
+  return token;
+}
+
+/** One token by its id, within an organization. */
+export async function findTokenById(
+  db: EntityManager,
+  organizationId: string,
+  id: string,
+): Promise<TokenView | undefined> {
+  const [token] = await read(db, `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`, [
+    organizationId,
+    id,
+  ]);
+  return token;
+}
+
+/** One token by its id, with how many tokens its owner has that are not revoked, counted no further than one beyond the quota. */
+export async function findTokenWithCount(
+  db: EntityManager,
+  organizationId: string,
+  id: string,
+  quota: number,
+): Promise<(TokenView & { readonly liveCount: number }) | undefined> {
+  const [token] = await read(
+    db,
+    `select ${TOKEN_COLUMNS}, (select count(*)::int from (
+       select 1 from tokens l where l.organization_id = t.organization_id and l.owner_id = t.owner_id and l.revoked_at is null limit $3) as live) as "liveCount"
+     from tokens t where t.organization_id = $1 and t.id = $2`,
+    [organizationId, id, quota + 1],
+  );
+  return token as (TokenView & { readonly liveCount: number }) | undefined;
+}

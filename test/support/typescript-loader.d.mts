@@ -1,0 +1,1 @@
+export declare function importTypeScript(path: string): Promise<unknown>;
