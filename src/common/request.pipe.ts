@@ -39,10 +39,10 @@ export class RequestPipe implements PipeTransform {
     if (metadata.type === 'body' && value === undefined) throw new Refusal('request.body_missing');
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw invalidAt(location, 'must be an object', value);
-    refuseUnstorableText(value, location);
 
     const ignored = (Reflect.getMetadata(READ_ONLY_MEMBERS, metatype) as ReadonlySet<string> | undefined) ?? new Set();
     const offered = Object.fromEntries(Object.entries(value).filter(([name]) => !ignored.has(name)));
+    refuseUnstorableText(offered, location);
     const instance = plainToInstance(metatype as Type<object>, offered, { exposeUnsetFields: false });
     const errors = await validate(instance, {
       whitelist: true,
