@@ -1,14 +1,50 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { Dialects, type DocumentOutline } from './errors/dialects.js';
 
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const;
-const VERIFICATION_TAG = 'Verification';
 
-function outline(
-  title: string,
-  description: string,
-  tags: Readonly<Record<string, string>>,
-): Omit<OpenAPIObject, 'paths'> {
+const NATIVE: DocumentOutline = {
+  title: 'Keyward',
+  description:
+    'Service accounts and API tokens for multi-tenant products. The organization comes from the credential: a JWT of your identity provider, or an API token. Errors are problem+json (RFC 9457).',
+  tags: {
+    'Service accounts': 'Identities of machines.',
+    Tokens: 'Credentials of service accounts.',
+    'Organization tokens': 'Credentials of the organization itself.',
+    'Personal tokens': 'Credentials of the person who calls.',
+    Organization: 'The organization of the caller and its people.',
+    Roles: 'What members and service accounts may do.',
+    Audit: 'Who changed what.',
+    Platform: "The operator's view of all organizations.",
+    Service: 'Health of the service, its metrics, and its catalogue of errors.',
+  },
+  credential: 'A JWT of your identity provider, or an API token of Keyward.',
+};
+
+const VERIFICATION: DocumentOutline = {
+  title: 'Keyward verification',
+  description:
+    'Whether a token is good. Ask with a token of a service account that holds `platform:verify` (tokens of every organization) or `api_tokens:verify` (those of its own).',
+  tags: { Verification: 'Whether a token is good, and what it may do.' },
+  credential: 'An API token of Keyward.',
+};
+
+/** Every document by its name under /openapi: what microservices ask, each dialect, and all the rest as the native one. */
+export function apiDocuments(app: NestFastifyApplication): Readonly<Record<string, () => OpenAPIObject>> {
+  const outlines = new Map([
+    ['native', NATIVE],
+    ['verification', VERIFICATION],
+    ...app.get(Dialects).all.flatMap(({ name, document }) => (document ? [[name, document] as const] : [])),
+  ]);
+  return Object.fromEntries([...outlines].map(([name, outline]) => [name, () => documentOf(app, outline)]));
+}
+
+/** The document, made from the decorators of the controllers that bear one of its tags. */
+function documentOf(
+  app: NestFastifyApplication,
+  { title, description, tags, credential }: DocumentOutline,
+): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle(title)
@@ -16,60 +52,24 @@ function outline(
     .setVersion('1')
     .setLicense('MIT', 'https://spdx.org/licenses/MIT.html')
     .addServer('/', 'This service')
-    .addBearerAuth(
-      { type: 'http', scheme: 'bearer', description: 'A JWT of your identity provider, or an API token of Keyward.' },
-      'bearer',
-    );
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: credential }, 'bearer');
   for (const [name, sentence] of Object.entries(tags)) builder.addTag(name, sentence);
-  return builder.build();
+  const document = SwaggerModule.createDocument(app, builder.build());
+  return selected(document, (used) => used.some((tag) => Object.hasOwn(tags, tag)));
 }
-
-/** The OpenAPI document of the native dialect, made from the decorators of its controllers. */
-export function nativeDocument(app: NestFastifyApplication): OpenAPIObject {
-  const description =
-    'Service accounts and API tokens for multi-tenant products. The organization comes from the credential: a JWT of your identity provider, or an API token. Errors are problem+json (RFC 9457).';
-  const document = SwaggerModule.createDocument(
-    app,
-    outline('Keyward', description, {
-      'Service accounts': 'Identities of machines.',
-      Tokens: 'Credentials of service accounts.',
-      Organization: 'The organization of the caller and its people.',
-      Roles: 'What members and service accounts may do.',
-      Audit: 'Who changed what.',
-      Platform: "The operator's view of all organizations.",
-      Service: 'Health of the service, its metrics, and its catalogue of errors.',
-    }),
-  );
-  return selected(document, (tags) => !tags.includes(VERIFICATION_TAG));
-}
-
-/** The OpenAPI document of what microservices ask on every request. */
-export function verificationDocument(app: NestFastifyApplication): OpenAPIObject {
-  const description =
-    'Whether a token is good. Ask with a token of a service account that holds `platform:verify` (tokens of every organization) or `api_tokens:verify` (those of its own).';
-  const base = outline('Keyward verification', description, {
-    [VERIFICATION_TAG]: 'Whether a token is good, and what it may do.',
-  });
-  return selected(SwaggerModule.createDocument(app, base), (tags) => tags.includes(VERIFICATION_TAG));
-}
-
-/** Every document by its name under /openapi. */
-export const API_DOCUMENTS: Readonly<Record<string, (app: NestFastifyApplication) => OpenAPIObject>> = {
-  native: nativeDocument,
-  verification: verificationDocument,
-};
 
 /** Serves Swagger UI under /docs, with every document in its selector, and the documents under /openapi/{name}.json. */
 export function serveApiDocuments(app: NestFastifyApplication): void {
-  const urls = Object.keys(API_DOCUMENTS).map((name) => ({ name, url: `/openapi/${name}.json` }));
-  for (const [name, document] of Object.entries(API_DOCUMENTS)) {
-    SwaggerModule.setup(`openapi/${name}`, app, () => document(app), {
+  const documents = apiDocuments(app);
+  const urls = Object.keys(documents).map((name) => ({ name, url: `/openapi/${name}.json` }));
+  for (const [name, build] of Object.entries(documents)) {
+    SwaggerModule.setup(`openapi/${name}`, app, build, {
       ui: false,
       raw: ['json'],
       jsonDocumentUrl: `openapi/${name}.json`,
     });
   }
-  SwaggerModule.setup('docs', app, () => nativeDocument(app), {
+  SwaggerModule.setup('docs', app, () => documentOf(app, NATIVE), {
     raw: false,
     explorer: true,
     customSiteTitle: 'Keyward API',

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
-import { API_DOCUMENTS, routeLines } from './api-documents.js';
+import { apiDocuments, routeLines } from './api-documents.js';
 import { AuditEventsReader } from './audit/audit-events.reader.js';
 import { Config } from './config/config.js';
 import { exampleEnvironment } from './config/settings.js';
@@ -19,7 +19,7 @@ async function generate(): Promise<void> {
     );
     await app.init();
     mkdirSync('openapi', { recursive: true });
-    const documents = Object.entries(API_DOCUMENTS).map(([name, build]) => [name, build(app)] as const);
+    const documents = Object.entries(apiDocuments(app)).map(([name, build]) => [name, build()] as const);
     for (const [name, document] of documents)
       writeFileSync(`openapi/${name}.json`, `${JSON.stringify(document, null, 2)}\n`);
     writeFileSync('openapi/routes.txt', `${routeLines(...documents.map(([, document]) => document)).join('\n')}\n`);

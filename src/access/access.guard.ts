@@ -25,6 +25,11 @@ export class AccessGuard implements CanActivate {
     const principal = context.switchToHttp().getRequest<FastifyRequest>().caller?.principal;
     if (principal === undefined) throw new Refusal('authentication.required');
     if (rule.kind === 'authenticated') return true;
+    if (rule.kind === 'person') {
+      if (principal.userId === undefined || principal.tokenId !== undefined)
+        throw new Refusal('access.person_required');
+      return true;
+    }
 
     // The platform check stands beside the scope check: a tenant that got hold of a `platform:…` scope by any mistake still is no operator.
     const isAllowed = rule.anyOf.some(

@@ -10,18 +10,42 @@ import type { ManagementScope } from './scopes.js';
 export type AccessRule =
   | { readonly kind: 'public' }
   | { readonly kind: 'authenticated' }
+  | { readonly kind: 'person' }
   | { readonly kind: 'scopes'; readonly anyOf: readonly ManagementScope[] };
 
 export const ACCESS_RULE = 'keyward:access-rule';
 
+type Scopes = [ManagementScope, ...ManagementScope[]];
+const REFUSALS = [CATALOGUE['authentication.required'].status, CATALOGUE['access.denied'].status];
+
 /** Lets in who holds any one of the scopes, and documents the scopes and the refusals that follow from them. */
-export function RequireScopes(...anyOf: [ManagementScope, ...ManagementScope[]]): MethodDecorator & ClassDecorator {
-  return documented({ kind: 'scopes', anyOf }, anyOf);
+export function RequireScopes(...anyOf: Scopes): MethodDecorator & ClassDecorator {
+  return applyDecorators(EnforceScopes(...anyOf), ApiProblems(...REFUSALS));
+}
+
+/** The same for a dialect, which documents its refusals in its own words. */
+export function EnforceScopes(...anyOf: Scopes): MethodDecorator & ClassDecorator {
+  return declared({ kind: 'scopes', anyOf }, anyOf);
 }
 
 /** Lets in every caller with a good credential, whatever its scopes. */
 export function RequireAuthentication(): MethodDecorator & ClassDecorator {
-  return documented({ kind: 'authenticated' }, []);
+  return applyDecorators(EnforceAuthentication(), ApiProblems(...REFUSALS));
+}
+
+/** The same for a dialect. */
+export function EnforceAuthentication(): MethodDecorator & ClassDecorator {
+  return declared({ kind: 'authenticated' }, []);
+}
+
+/** Lets in people who signed in: a token that leaked must not reach what would outlive its revocation. */
+export function RequirePerson(): MethodDecorator & ClassDecorator {
+  return applyDecorators(EnforcePerson(), ApiProblems(...REFUSALS));
+}
+
+/** The same for a dialect. */
+export function EnforcePerson(): MethodDecorator & ClassDecorator {
+  return declared({ kind: 'person' }, []);
 }
 
 /** Lets in everybody. */
@@ -32,12 +56,11 @@ export function Public(): MethodDecorator & ClassDecorator {
   );
 }
 
-function documented(rule: AccessRule, scopes: readonly string[]): MethodDecorator & ClassDecorator {
+function declared(rule: AccessRule, scopes: readonly string[]): MethodDecorator & ClassDecorator {
   return applyDecorators(
     SetMetadata(ACCESS_RULE, rule),
     ApiSecurity('bearer', [...scopes]),
-    ApiExtension('x-required-scopes', scopes.length > 0 ? scopes : ['authenticated']),
-    ApiProblems(CATALOGUE['authentication.required'].status, CATALOGUE['access.denied'].status),
+    ApiExtension('x-required-scopes', scopes.length > 0 ? scopes : [rule.kind]),
   );
 }
 

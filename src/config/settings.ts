@@ -128,7 +128,12 @@ export const SETTINGS = {
     'must be a URL such as postgres://user:password@host:5432/database',
   ),
   DATA_DIR: text('./data', 'Directory of the embedded PostgreSQL and of the development secrets.'),
-  DATABASE_POOL_MAX: integer(10, 2, 500, 'Most connections of one process to the database.'),
+  DATABASE_POOL_MAX: integer(
+    10,
+    4,
+    500,
+    'Most connections of one process to the database, beside the one that listens for changes; half of them serve verifications alone.',
+  ),
   DATABASE_CONNECT_TIMEOUT_MS: integer(
     5_000,
     100,
@@ -136,6 +141,12 @@ export const SETTINGS = {
     'Longest wait for a connection, a free one of the pool or a new one.',
   ),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(10_000, 100, 600_000, 'Longest run of one statement.'),
+  DATABASE_LOOK_UP_TIMEOUT_MS: integer(
+    1_000,
+    50,
+    60_000,
+    'Longest wait of a verification for a connection, and for the answer; then it is 503. Never more than REVOCATION_MAX_STALENESS_SECONDS.',
+  ),
   REDIS_URL: text(
     '',
     'Redis for counters shared by several instances; empty: counted in memory.',

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { DatabaseAddress } from './database-address.js';
+import { destroy } from './dead-connections.js';
 
 /** A change that some process committed, as the trigger on audit_events announces it. */
 export interface Change {
@@ -40,6 +41,7 @@ export class ChangeFeed {
   private provenSteadyMs = Number.NEGATIVE_INFINITY;
   private readonly changeListeners: ((change: Change) => void)[] = [];
   private readonly gapListeners: (() => void)[] = [];
+  private readonly lossListeners: (() => void)[] = [];
 
   constructor(private readonly options: ChangeFeedOptions) {}
 
@@ -50,6 +52,11 @@ export class ChangeFeed {
   /** Called when changes may have been missed, before the feed is fresh again: what was derived from the database must be forgotten. */
   onGap(listener: () => void): void {
     this.gapListeners.push(listener);
+  }
+
+  /** Called when the connection broke or fell silent: what happened to it most likely happened to others. */
+  onLoss(listener: () => void): void {
+    this.lossListeners.push(listener);
   }
 
   /** Whether no change older than the bound can have been missed. `wallMs` is Date.now(). */
@@ -77,7 +84,12 @@ export class ChangeFeed {
     clearTimeout(this.timer);
     const { client } = this;
     this.client = undefined;
-    await client?.end().catch(() => undefined);
+    if (client !== undefined) destroy(client);
+  }
+
+  /** What is not answered for so long is lost; heartbeats leave time for this before the bound. */
+  private get patienceMs(): number {
+    return this.options.stalenessMaxMs / 2;
   }
 
   private async connect(): Promise<void> {
@@ -89,7 +101,7 @@ export class ChangeFeed {
       password: address.password,
       database: address.database,
       ssl: address.ssl,
-      connectionTimeoutMillis: connectTimeoutMs,
+      connectionTimeoutMillis: Math.min(connectTimeoutMs, this.patienceMs),
       application_name: 'keyward changes',
       keepAlive: true,
     });
@@ -98,7 +110,7 @@ export class ChangeFeed {
     client.on('notification', (message) => this.announcePayload(message.payload));
     try {
       await client.connect();
-      if (this.isStopped) return await client.end();
+      if (this.isStopped) return destroy(client);
       const sentAt = now();
       await this.ask(client, `listen ${CHANNEL}`);
       this.client = client;
@@ -129,11 +141,13 @@ export class ChangeFeed {
     }
   }
 
-  /** A query that is answered within half the bound, or the connection counts as lost. */
+  /** A query that is answered in time, or the connection counts as lost. */
   private async ask(client: pg.Client, text: string): Promise<void> {
     let timeout: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_, reject) => {
-      timeout = setTimeout(() => reject(new Error('no answer')), this.options.stalenessMaxMs / 2);
+      const expire = (): void => reject(new Error('no answer'));
+      // A process that was busy for long reads what came meanwhile before it says that nothing came.
+      timeout = setTimeout(() => setImmediate(expire), this.patienceMs);
     });
     try {
       await Promise.race([client.query(text), expired]);
@@ -149,6 +163,7 @@ export class ChangeFeed {
     clearTimeout(this.timer);
     destroy(client);
     this.scheduleReconnect();
+    for (const listener of this.lossListeners) listener();
   }
 
   private scheduleReconnect(): void {
@@ -177,11 +192,6 @@ export class ChangeFeed {
 
 function now(): { readonly wallMs: number; readonly steadyMs: number } {
   return { wallMs: Date.now(), steadyMs: performance.now() };
-}
-
-/** `end()` would wait for the other side, which may be gone without a word. */
-function destroy(client: pg.Client): void {
-  (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream?.destroy();
 }
 
 function parseChange(payload: string | undefined): Change | undefined {

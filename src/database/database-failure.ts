@@ -13,7 +13,9 @@ const UNAVAILABLE_CODES = new Set([
 ]);
 /** Messages of `pg` and TypeORM for failures that carry no code. */
 const UNAVAILABLE_MESSAGE =
-  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end|Driver not Connected|Connection with .* is not established)/i;
+  /^(Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Query read timeout|Query runner already released|Cannot use a pool after calling end|Driver not Connected|Connection with .* is not established)/i;
+/** Those of `pg` for a connection that broke, or fell silent, after it had been made. */
+const CONNECTION_LOST_MESSAGE = /^(Connection terminated unexpectedly|Query read timeout)$/;
 
 interface DatabaseError {
   readonly code?: unknown;
@@ -29,6 +31,13 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   const isKnownCode =
     typeof code === 'string' && (UNAVAILABLE_CODES.has(code) || (code.length === 5 && UNAVAILABLE_STATE.test(code)));
   return isKnownCode || (typeof message === 'string' && UNAVAILABLE_MESSAGE.test(message));
+}
+
+/** Whether a connection that had worked failed, so that the statement may well be answered on another one. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, message } = error as DatabaseError & Error;
+  return code === 'ECONNRESET' || code === 'EPIPE' || CONNECTION_LOST_MESSAGE.test(message);
 }
 
 /** Name of the constraint that a statement broke, if it broke one. */

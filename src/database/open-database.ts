@@ -1,12 +1,18 @@
+import type pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Schema1764000000000 } from '../../migrations/1764000000000-schema.js';
 import type { Config } from '../config/config.js';
 import { type DatabaseAddress, databaseAddress } from './database-address.js';
+import { destroyIdle, destroyWhenSilent } from './dead-connections.js';
 import { type EmbeddedPostgresServer, startEmbeddedPostgres } from './embedded-postgres.js';
+import { LookUps } from './look-ups.js';
 import { SnakeNaming } from './snake-naming.js';
 
 /** Any number that all processes of one database agree on; it names the lock under which one of them migrates. */
 const MIGRATION_LOCK = 0x6b657977;
+/** How much later than the longest statement its answer, or the end of its transaction, may come. */
+const SILENCE_ALLOWANCE_MS = 1_000;
+const IDLE_TIMEOUT_MS = 10_000;
 
 type EntityClass = new () => object;
 
@@ -20,6 +26,8 @@ export class OwningDataSource extends DataSource {
   constructor(
     options: DataSourceOptions,
     readonly address: DatabaseAddress,
+    /** What verifications read. Everything else goes through the data source itself. */
+    readonly lookUps: LookUps,
     private readonly embedded: EmbeddedPostgresServer | undefined,
   ) {
     super(options);
@@ -30,8 +38,15 @@ export class OwningDataSource extends DataSource {
     this.lastWork.push(work);
   }
 
+  /** Closes what is idle, when there is reason to think that connections have died without a word. */
+  dropIdleConnections(): void {
+    destroyIdle((this.driver as unknown as { readonly master: pg.Pool }).master);
+    destroyIdle(this.lookUps.pool);
+  }
+
   override async destroy(): Promise<void> {
     for (const work of this.lastWork) await work();
+    await this.lookUps.pool.end();
     await super.destroy();
     await this.embedded?.stop();
   }
@@ -50,6 +65,14 @@ export async function openDatabase(
   const embedded =
     settings.DATABASE_URL === '' ? await startEmbeddedPostgres({ dataDirectory: config.dataDirectory }) : undefined;
   const address = embedded ? embeddedAddress(embedded) : databaseAddress(settings.DATABASE_URL);
+  const lookUpConnectionsMax = Math.floor(settings.DATABASE_POOL_MAX / 2);
+  const lookUps = new LookUps({
+    address,
+    connectionsMax: lookUpConnectionsMax,
+    // What was read longer ago than the bound of a revocation must not be answered.
+    timeoutMs: Math.min(settings.DATABASE_LOOK_UP_TIMEOUT_MS, settings.REVOCATION_MAX_STALENESS_SECONDS * 1_000),
+    onPoolError,
+  });
   const dataSource = new OwningDataSource(
     {
       type: 'postgres',
@@ -66,19 +89,22 @@ export async function openDatabase(
       uuidExtension: 'pgcrypto',
       installExtensions: false,
       logging: false, // TypeORM logs parameters, and a parameter may be a digest or a person's name
-      poolSize: settings.DATABASE_POOL_MAX,
+      poolSize: settings.DATABASE_POOL_MAX - lookUpConnectionsMax,
       connectTimeoutMS: settings.DATABASE_CONNECT_TIMEOUT_MS,
       applicationName: 'keyward',
       poolErrorHandler: onPoolError,
       extra: {
         statement_timeout: settings.DATABASE_STATEMENT_TIMEOUT_MS,
         idle_in_transaction_session_timeout: settings.DATABASE_STATEMENT_TIMEOUT_MS,
-        // A connection that died without a word is noticed by the client, too.
-        query_timeout: settings.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
         keepAlive: true,
+        // A connection that died without a word is noticed by the client, too. The pool closes idle ones before.
+        onConnect: (client: pg.PoolClient) =>
+          destroyWhenSilent(client, settings.DATABASE_STATEMENT_TIMEOUT_MS + SILENCE_ALLOWANCE_MS),
+        idleTimeoutMillis: Math.min(settings.DATABASE_STATEMENT_TIMEOUT_MS, IDLE_TIMEOUT_MS),
       },
     },
     address,
+    lookUps,
     embedded,
   );
   try {

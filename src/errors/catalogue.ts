@@ -122,6 +122,12 @@ const ENTRIES = {
     caller: 'Ask an administrator of the organization to add you.',
     operator: 'The JWT is good but names an organization or a person that is unknown, or a member that was removed.',
   },
+  'access.person_required': {
+    status: 403,
+    title: 'Only a person can do this',
+    caller: 'Sign in and send your JWT: personal tokens are not managed with a token.',
+    operator: 'Nothing is wrong with the service.',
+  },
   'access.address_not_authorized': {
     status: 403,
     title: 'The token may not be used from this address',

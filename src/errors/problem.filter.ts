@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { PublicUrl } from '../config/public-url.js';
-import { ErrorDialects } from './error-dialects.js';
+import { Dialects } from './dialects.js';
 import { problemBody } from './problem-body.js';
 import { Refusal } from './refusal.js';
 import { RouteTable } from './route-table.js';
@@ -16,14 +16,15 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly publicUrl: PublicUrl,
     private readonly routes: RouteTable,
-    private readonly dialects: ErrorDialects,
+    private readonly dialects: Dialects,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const answer = this.dialects.find(request.url.split('?', 1)[0] ?? '/');
-    if (answer) answer(this.refine(toRefusal(error), request) ?? error, request, http.getResponse<FastifyReply>());
+    const dialect = this.dialects.at(request.url.split('?', 1)[0] ?? '/');
+    if (dialect)
+      dialect.answer(this.refine(toRefusal(error), request) ?? error, request, http.getResponse<FastifyReply>());
     else this.answer(error, request, http.getResponse<FastifyReply>());
   }
 

@@ -6,7 +6,7 @@ import { parseForm } from '../common/form.js';
 import { normalizeAddress } from '../common/ip-address.js';
 import { NativeOperation } from '../common/native-operation.decorator.js';
 import { NotRateLimited } from '../rate-limit/not-rate-limited.decorator.js';
-import { ErrorDialects } from '../errors/error-dialects.js';
+import { Dialects } from '../errors/dialects.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { boundsOf, requireAsker } from '../verification/asker.js';
 import type { KnownCredential } from '../verification/known-credential.js';
@@ -29,11 +29,16 @@ export class OAuthController implements OnModuleInit {
     private readonly verifier: Verifier,
     private readonly plane: VerificationPlane,
     private readonly errors: OAuthErrorFilter,
-    private readonly dialects: ErrorDialects,
-  ) {}
+    dialects: Dialects,
+  ) {
+    dialects.register({
+      name: 'oauth',
+      prefix: '/oauth2',
+      answer: (error, request, reply) => this.errors.answer(error, request, reply),
+    });
+  }
 
   onModuleInit(): void {
-    this.dialects.register('/oauth2', (error, request, reply) => this.errors.answer(error, request, reply));
     this.plane.post(
       '/oauth2/introspect',
       (request, reply) => this.introspect(request, reply),

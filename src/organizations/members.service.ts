@@ -68,6 +68,17 @@ export class MembersService {
     return member;
   }
 
+  /** What the role of a member allows today. @throws Refusal member.not_found */
+  async getScopes(organizationId: string, userId: string): Promise<readonly string[]> {
+    const [member]: MemberRow[] = await this.database.query(`${MEMBER_QUERY} and m.user_id = $2`, [
+      organizationId,
+      userId,
+    ]);
+    if (member === undefined) throw new Refusal('member.not_found');
+    const role = await this.roles.byNumber(organizationId, [member.roleNumber]);
+    return role(member.roleNumber)?.scopes ?? [];
+  }
+
   /** Adds a person, also one who was removed before. */
   async add(caller: Caller, draft: MemberDraft): Promise<Member> {
     const { organizationId } = caller.principal;

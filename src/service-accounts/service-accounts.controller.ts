@@ -84,7 +84,7 @@ export class ServiceAccountsController {
     @Param('serviceAccountSlug') slug: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ServiceAccountResponse> {
-    return render(reply, await this.accounts.get(principal.organizationId, slug));
+    return render(reply, await this.accounts.get(principal.organizationId, { slug }));
   }
 
   @Put(':serviceAccountSlug')
@@ -105,7 +105,7 @@ export class ServiceAccountsController {
     @Body() body: UpdateServiceAccountRequest,
     @IfMatch() expected: ExpectedVersions,
   ): Promise<void> {
-    await this.accounts.update(caller, slug, body, expected);
+    await this.accounts.update(caller, { slug }, body, expected);
   }
 
   @Delete(':serviceAccountSlug')
@@ -124,7 +124,7 @@ export class ServiceAccountsController {
     @Param('serviceAccountSlug') slug: string,
     @IfMatch() expected: ExpectedVersions,
   ): Promise<void> {
-    await this.accounts.delete(caller, slug, expected);
+    await this.accounts.delete(caller, { slug }, expected);
   }
 
   @Post(':serviceAccountSlug/disable')
@@ -144,7 +144,7 @@ export class ServiceAccountsController {
     @IfMatch() expected: ExpectedVersions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ServiceAccountResponse> {
-    return render(reply, await this.accounts.setDisabled(caller, slug, true, expected));
+    return render(reply, await this.accounts.setDisabled(caller, { slug }, true, expected));
   }
 
   @Post(':serviceAccountSlug/enable')
@@ -164,7 +164,7 @@ export class ServiceAccountsController {
     @IfMatch() expected: ExpectedVersions,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ServiceAccountResponse> {
-    return render(reply, await this.accounts.setDisabled(caller, slug, false, expected));
+    return render(reply, await this.accounts.setDisabled(caller, { slug }, false, expected));
   }
 }
 

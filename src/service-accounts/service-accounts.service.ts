@@ -14,7 +14,7 @@ import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { RolesService } from '../organizations/roles.service.js';
 import type { TokenOwner } from '../tokens/token-owner.js';
-import type { TokenView } from '../tokens/token-view.js';
+import type { TokenSelection, TokenView } from '../tokens/token-view.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { ServiceAccount } from './service-account.entity.js';
 
@@ -28,6 +28,9 @@ export interface ServiceAccountDraft {
 
 /** What makes an account an owner of tokens. */
 type OwnerColumns = Pick<ServiceAccount, 'id' | 'organizationId' | 'roleNumber'>;
+
+/** How an account is named in an organization: by its slug in the native dialect, by its number in the Unleash dialect. */
+export type ServiceAccountKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
 
 /** An account with what is shown beside it. */
 export interface ServiceAccountView extends Position {
@@ -50,30 +53,39 @@ export class ServiceAccountsService {
   ) {}
 
   /** Newest first; one more than the page's limit when there is more. */
-  async list(organizationId: string, { limit, after }: PageRequest): Promise<ServiceAccountView[]> {
+  async list(
+    organizationId: string,
+    { limit, after }: PageRequest,
+    tokens: TokenSelection = 'all',
+  ): Promise<ServiceAccountView[]> {
     const query = this.database.manager
       .createQueryBuilder(ServiceAccount, 'a')
       .where('a.organization_id = :organizationId and a.deleted_at is null', { organizationId })
       .orderBy('a.createdAt', 'DESC')
       .addOrderBy('a.id', 'DESC');
     if (after) query.andWhere('(a.created_at, a.id) < (:createdAt, :id)', after);
-    return this.view(organizationId, await query.take(limit + 1).getMany());
+    return this.view(organizationId, await query.take(limit + 1).getMany(), tokens);
   }
 
-  async get(organizationId: string, slug: string): Promise<ServiceAccountView> {
-    const account = await this.find(this.database.manager, organizationId, slug);
-    const [view] = await this.view(organizationId, [account]);
+  async get(
+    organizationId: string,
+    key: ServiceAccountKey,
+    tokens: TokenSelection = 'all',
+  ): Promise<ServiceAccountView> {
+    const account = await this.find(this.database.manager, organizationId, key);
+    const [view] = await this.view(organizationId, [account], tokens);
     if (view === undefined) throw new Refusal('service_account.not_found');
     return view;
   }
 
   /** The account as an owner of tokens. */
-  async getOwner(organizationId: string, slug: string): Promise<TokenOwner> {
+  async getOwner(organizationId: string, key: ServiceAccountKey): Promise<TokenOwner> {
     // On the way of every request about tokens: no entity is made for two columns.
+    const [column, value] = columnOf(key);
     const [account]: OwnerColumns[] = await this.database.query(
       `select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
-       where organization_id = $1 and slug = $2 and deleted_at is null`,
-      [organizationId, slug],
+       where organization_id = $1 and ${column} = $2 and deleted_at is null`,
+      [organizationId, value],
     );
     if (account === undefined) throw new Refusal('service_account.not_found');
     return this.ownerOf(this.database.manager, account);
@@ -89,23 +101,28 @@ export class ServiceAccountsService {
     return this.database.transaction(async (tx) => {
       const earlier = request && (await this.idempotency.claim(tx, caller, request, id));
       const account = earlier
-        ? await this.findById(tx, organizationId, earlier)
+        ? await this.find(tx, organizationId, { id: earlier })
         : await this.insert(tx, caller, id, draft);
-      const [view] = await this.view(organizationId, [account], tx);
+      const [view] = await this.view(organizationId, [account], 'all', tx);
       if (view === undefined) throw new Refusal('service_account.not_found');
       return { view, isReplay: earlier !== undefined };
     });
   }
 
   /** Changes the members that are sent; null clears. A slug never changes. */
-  async update(caller: Caller, slug: string, draft: ServiceAccountDraft, expected: ExpectedVersions): Promise<void> {
-    if (draft.slug !== undefined && draft.slug !== slug)
-      throw invalidAt('body.slug', 'must be the slug in the path, or left out: a slug never changes', draft.slug);
+  async update(
+    caller: Caller,
+    key: ServiceAccountKey,
+    draft: Partial<ServiceAccountDraft>,
+    expected: ExpectedVersions,
+  ): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const account = await this.lock(tx, caller, slug);
+      const account = await this.lock(tx, caller, key);
+      if (draft.slug !== undefined && draft.slug !== account.slug)
+        throw invalidAt('body.slug', 'must be the slug in the path, or left out: a slug never changes', draft.slug);
       requireVersion(account, expected);
       const next = {
-        name: draft.name,
+        name: draft.name ?? account.name,
         description: draft.description === undefined ? account.description : draft.description,
         roleNumber:
           draft.role === undefined
@@ -122,12 +139,12 @@ export class ServiceAccountsService {
   /** Disables or enables; a disabled account's tokens do not verify. Asking for the state that it is in changes nothing. */
   async setDisabled(
     caller: Caller,
-    slug: string,
+    key: ServiceAccountKey,
     isDisabled: boolean,
     expected: ExpectedVersions,
   ): Promise<ServiceAccountView> {
     await this.database.transaction(async (tx) => {
-      const account = await this.lock(tx, caller, slug);
+      const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
       if ((account.disabledAt !== null) === isDisabled) return;
       await tx.update(
@@ -140,20 +157,20 @@ export class ServiceAccountsService {
         resourceId: account.id,
       });
     });
-    return this.get(caller.principal.organizationId, slug);
+    return this.get(caller.principal.organizationId, key);
   }
 
   /** Deletes an account for everybody to see, and revokes its tokens in the same transaction. Its slug is free again. */
-  async delete(caller: Caller, slug: string, expected: ExpectedVersions): Promise<void> {
+  async delete(caller: Caller, key: ServiceAccountKey, expected: ExpectedVersions): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const account = await this.lock(tx, caller, slug);
+      const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
       await this.tokens.revokeAllOf(tx, caller, await this.ownerOf(tx, account));
       await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
       await this.audit.record(tx, caller, {
         type: 'service_account.deleted',
         resourceId: account.id,
-        before: { slug, name: account.name },
+        before: { slug: account.slug, name: account.name },
       });
     });
   }
@@ -193,24 +210,18 @@ export class ServiceAccountsService {
     if ((await tx.countBy(ServiceAccount, { organizationId, deletedAt: IsNull() })) > quota) {
       throw new Refusal('access.quota_reached', `There may be at most ${quota} service accounts.`);
     }
-    return this.findById(tx, organizationId, id);
+    return this.find(tx, organizationId, { id });
   }
 
-  private async find(db: EntityManager, organizationId: string, slug: string): Promise<ServiceAccount> {
-    const account = await db.findOneBy(ServiceAccount, { organizationId, slug, deletedAt: IsNull() });
+  private async find(db: EntityManager, organizationId: string, key: ServiceAccountKey): Promise<ServiceAccount> {
+    const account = await db.findOneBy(ServiceAccount, { organizationId, ...key, deletedAt: IsNull() });
     if (account === null) throw new Refusal('service_account.not_found');
     return account;
   }
 
-  private async findById(db: EntityManager, organizationId: string, id: string): Promise<ServiceAccount> {
-    const account = await db.findOneBy(ServiceAccount, { organizationId, id, deletedAt: IsNull() });
-    if (account === null) throw new Refusal('service_account.not_found');
-    return account;
-  }
-
-  private async lock(tx: EntityManager, caller: Caller, slug: string): Promise<ServiceAccount> {
+  private async lock(tx: EntityManager, caller: Caller, key: ServiceAccountKey): Promise<ServiceAccount> {
     const { organizationId } = caller.principal;
-    const where = { organizationId, slug, deletedAt: IsNull() };
+    const where = { organizationId, ...key, deletedAt: IsNull() };
     const account = await tx.findOne(ServiceAccount, { where, lock: { mode: 'for_no_key_update' } });
     if (account === null) throw new Refusal('service_account.not_found');
     return account;
@@ -224,12 +235,13 @@ export class ServiceAccountsService {
   private async view(
     organizationId: string,
     accounts: readonly ServiceAccount[],
+    selection: TokenSelection,
     db?: EntityManager,
   ): Promise<ServiceAccountView[]> {
     const ids = accounts.map((account) => account.id);
     const numbers = accounts.map((account) => account.roleNumber);
     const role = await this.roles.byNumber(organizationId, numbers, db);
-    const tokens = await this.tokens.newestOf(organizationId, ids, db);
+    const tokens = await this.tokens.newestOf(organizationId, ids, selection, db);
     return accounts.map((account) => ({
       id: account.id,
       createdAt: account.createdAt,
@@ -266,6 +278,11 @@ export class ServiceAccountsService {
     if (scopesBeyond(scopes, role.scopes).length > 0) throw new Refusal('service_account.role_exceeds_grantor');
     return role.number;
   }
+}
+
+function columnOf(key: ServiceAccountKey): readonly [column: string, value: string | number] {
+  if ('slug' in key) return ['slug', key.slug];
+  return 'number' in key ? ['number', key.number] : ['id', key.id];
 }
 
 function asOwner(account: OwnerColumns, scopesOfRole: readonly string[] | undefined): TokenOwner {

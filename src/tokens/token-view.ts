@@ -42,6 +42,11 @@ t.expires_at as "expiresAt", t.revoked_at as "revokedAt", t.revoked_by_id as "re
 t.created_at as "createdAt", t.created_by_id as "createdById", t.created_by_name as "createdByName",
 t.last_used_at as "lastUsedAt", host(t.last_used_ip) as "lastUsedIp", t.last_used_user_agent as "lastUsedUserAgent", t.version`;
 
+interface OwnerColumns {
+  readonly organizationId: string;
+  readonly ownerId: string;
+}
+
 async function read(db: EntityManager, statement: string, parameters: unknown[]): Promise<TokenView[]> {
   const rows: (TokenView & { authorizedIpAddresses: string[] })[] = await db.query(statement, parameters);
   for (const row of rows) {
@@ -50,16 +55,22 @@ async function read(db: EntityManager, statement: string, parameters: unknown[])
   return rows;
 }
 
+/** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
+export type TokenSelection = 'all' | 'live';
+
+const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
+
 /** Tokens of one owner, newest first, at most `limit` of them from a position on. */
 export async function readTokens(
   db: EntityManager,
-  owner: { readonly organizationId: string; readonly ownerId: string },
+  owner: OwnerColumns,
+  selection: TokenSelection,
   limit: number,
   after?: Position,
 ): Promise<TokenView[]> {
   return read(
     db,
-    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2
+    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 ${SELECTED[selection]}
      ${after ? 'and (t.created_at, t.id) < ($4, $5::uuid)' : ''} order by t.created_at desc, t.id desc limit $3`,
     [owner.organizationId, owner.ownerId, limit, ...(after ? [after.createdAt, after.id] : [])],
   );
@@ -70,28 +81,84 @@ export async function readNewestTokens(
   db: EntityManager,
   organizationId: string,
   ownerIds: readonly string[],
+  selection: TokenSelection,
   limit: number,
 ): Promise<TokenView[]> {
   return read(
     db,
     `select newest.* from unnest($2::uuid[]) as owners (id), lateral (
-       select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = owners.id
+       select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = owners.id ${SELECTED[selection]}
        order by t.created_at desc, t.id desc limit $3) as newest`,
     [organizationId, ownerIds, limit],
   );
 }
 
-/** One token of an owner by its slug, revoked or not. `lock` holds it until the end of the transaction. */
+/** What an organization's tokens are looked for by: all of these annotations. */
+export type AnnotationFilter = readonly (readonly [key: string, value: string])[];
+
+/**
+ * The condition on the tokens of a whole organization: not revoked, nobody's personal ones, all annotations matching. The
+ * first parameter is the organization; those of the filter follow it.
+ */
+function organizationCondition(filter: AnnotationFilter): string {
+  const matches = filter.map(
+    (_, index) =>
+      `and t.id in (select token_id from annotations where organization_id = $1 and key = $${2 * index + 2} and value = $${2 * index + 3})`,
+  );
+  return `t.organization_id = $1 and t.revoked_at is null and t.user_id is null ${matches.join(' ')}`;
+}
+
+/** A stretch of the tokens of an organization, newest first. What lies before it costs a step in an index each, and no row. */
+export async function readTokensOfOrganization(
+  db: EntityManager,
+  organizationId: string,
+  filter: AnnotationFilter,
+  stretch: { readonly offset: number; readonly limit: number },
+): Promise<TokenView[]> {
+  return read(
+    db,
+    `with stretch as materialized (
+       select t.id from tokens t where ${organizationCondition(filter)}
+       order by t.created_at desc, t.id desc limit ${stretch.limit} offset ${stretch.offset})
+     select ${TOKEN_COLUMNS} from stretch join tokens t on t.id = stretch.id order by t.created_at desc, t.id desc`,
+    [organizationId, ...filter.flat()],
+  );
+}
+
+/** How many tokens of an organization match, counted no further than `max`. */
+export async function countTokensOfOrganization(
+  db: EntityManager,
+  organizationId: string,
+  filter: AnnotationFilter,
+  max: number,
+): Promise<number> {
+  const [counted]: { count: number }[] = await db.query(
+    `select count(*)::int as count from (select 1 from tokens t where ${organizationCondition(filter)} limit ${max}) as some`,
+    [organizationId, ...filter.flat()],
+  );
+  return counted?.count ?? 0;
+}
+
+/** How a token is named among those of its owner: by its slug in the native dialect, by its number or its id in others. */
+export type TokenKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
+
+function columnOf(key: TokenKey): readonly [column: string, value: string | number] {
+  if ('slug' in key) return ['t.slug', key.slug];
+  return 'number' in key ? ['t.number', key.number] : ['t.id', key.id];
+}
+
+/** One token of an owner, revoked or not. `lock` holds it until the end of the transaction. */
 export async function findToken(
   db: EntityManager,
-  owner: { readonly organizationId: string; readonly ownerId: string },
-  slug: string,
+  owner: OwnerColumns,
+  key: TokenKey,
   options: { readonly lock?: boolean } = {},
 ): Promise<TokenView | undefined> {
+  const [column, value] = columnOf(key);
   const [token] = await read(
     db,
-    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and t.slug = $3 ${options.lock ? 'for update of t' : ''}`,
-    [owner.organizationId, owner.ownerId, slug],
+    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and ${column} = $3 ${options.lock ? 'for update of t' : ''}`,
+    [owner.organizationId, owner.ownerId, value],
   );
   return token;
 }

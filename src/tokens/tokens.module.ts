@@ -1,14 +1,19 @@
 import { Module } from '@nestjs/common';
 import { OrganizationsModule } from '../organizations/organizations.module.js';
+import { OrganizationTokensController } from './organization-tokens.controller.js';
+import { OwnedTokens } from './owned-tokens.service.js';
+import { PeopleAsOwners } from './people-as-owners.service.js';
 import { SecretDigests } from './secret-digests.js';
 import { TokenGrants } from './token-grants.service.js';
 import { TokenIssuer } from './token-issuer.service.js';
 import { TokensService } from './tokens.service.js';
+import { UserTokensController } from './user-tokens.controller.js';
 
 /** Tokens and their secrets, whoever owns them. */
 @Module({
   imports: [OrganizationsModule],
-  providers: [TokensService, TokenIssuer, TokenGrants, SecretDigests],
-  exports: [TokensService, TokenIssuer, SecretDigests],
+  controllers: [OrganizationTokensController, UserTokensController],
+  providers: [TokensService, OwnedTokens, PeopleAsOwners, TokenIssuer, TokenGrants, SecretDigests],
+  exports: [TokensService, OwnedTokens, PeopleAsOwners, TokenIssuer, SecretDigests],
 })
 export class TokensModule {}

@@ -13,7 +13,18 @@ import { TokenGrants } from './token-grants.service.js';
 import { type TokenDraft, TokenIssuer } from './token-issuer.service.js';
 import type { TokenOwner } from './token-owner.js';
 import { generateSecret } from './token-secret.js';
-import { findToken, findTokenById, readNewestTokens, readTokens, type TokenView } from './token-view.js';
+import {
+  type AnnotationFilter,
+  countTokensOfOrganization,
+  findToken,
+  findTokenById,
+  readNewestTokens,
+  readTokens,
+  readTokensOfOrganization,
+  type TokenKey,
+  type TokenSelection,
+  type TokenView,
+} from './token-view.js';
 
 /** Absent: unchanged. null: cleared. A slug may be sent back, and never changes. */
 export type TokenChanges = Partial<TokenDraft>;
@@ -40,27 +51,46 @@ export class TokensService {
   ) {}
 
   /** Newest first; one more than the page's limit when there is more. */
-  async list(owner: TokenOwner, { limit, after }: PageRequest): Promise<TokenView[]> {
-    return readTokens(this.database.manager, owner, limit + 1, after);
+  async list(
+    owner: TokenOwner,
+    { limit, after }: PageRequest,
+    selection: TokenSelection = 'all',
+  ): Promise<TokenView[]> {
+    return readTokens(this.database.manager, owner, selection, limit + 1, after);
+  }
+
+  /** A stretch of what an organization's service accounts and the organization itself have and is not revoked, newest first. */
+  async listOfOrganization(
+    organizationId: string,
+    filter: AnnotationFilter,
+    stretch: { readonly offset: number; readonly limit: number },
+  ): Promise<TokenView[]> {
+    return readTokensOfOrganization(this.database.manager, organizationId, filter, stretch);
+  }
+
+  /** How many tokens that list has, counted no further than `max`. */
+  async countOfOrganization(organizationId: string, filter: AnnotationFilter, max: number): Promise<number> {
+    return countTokensOfOrganization(this.database.manager, organizationId, filter, max);
   }
 
   /** The newest tokens of several owners, up to EMBEDDED_TOKENS_MAX each, by owner. */
   async newestOf(
     organizationId: string,
     ownerIds: readonly string[],
+    selection: TokenSelection = 'all',
     db = this.database.manager,
   ): Promise<Map<string, TokenView[]>> {
     const tokens =
       ownerIds.length > 0
-        ? await readNewestTokens(db, organizationId, ownerIds, this.config.settings.EMBEDDED_TOKENS_MAX)
+        ? await readNewestTokens(db, organizationId, ownerIds, selection, this.config.settings.EMBEDDED_TOKENS_MAX)
         : [];
     const byOwner = new Map<string, TokenView[]>(ownerIds.map((id) => [id, []]));
     for (const token of tokens) byOwner.get(token.ownerId)?.push(token);
     return byOwner;
   }
 
-  async get(owner: TokenOwner, slug: string): Promise<TokenView> {
-    const token = await findToken(this.database.manager, owner, slug);
+  async get(owner: TokenOwner, key: TokenKey): Promise<TokenView> {
+    const token = await findToken(this.database.manager, owner, key);
     if (token === undefined) throw new Refusal('token.not_found');
     return token;
   }
@@ -92,14 +122,14 @@ export class TokensService {
   async update(
     caller: Caller,
     owner: TokenOwner,
-    slug: string,
+    key: TokenKey,
     changes: TokenChanges,
     expected: ExpectedVersions,
   ): Promise<TokenView> {
-    if (changes.slug !== undefined && changes.slug !== slug)
-      throw invalidAt('body.slug', 'must be the slug in the path, or left out: a slug never changes');
     return this.database.transaction(async (tx) => {
-      const token = await this.lockLive(tx, owner, slug);
+      const token = await this.lockLive(tx, owner, key);
+      if (changes.slug !== undefined && changes.slug !== token.slug)
+        throw invalidAt('body.slug', 'must be the slug in the path, or left out: a slug never changes');
       requireVersion(token, expected);
       this.grants.requireHeld(caller, owner, token.scopes);
       const scopes =
@@ -154,7 +184,7 @@ export class TokensService {
   async rotate(
     caller: Caller,
     owner: TokenOwner,
-    slug: string,
+    key: TokenKey,
     graceSeconds: number,
     expected: ExpectedVersions,
   ): Promise<IssuedToken> {
@@ -163,7 +193,7 @@ export class TokensService {
       throw invalidAt('body.gracePeriodSeconds', `must be at most ${graceSecondsMax}`, graceSeconds);
     const secret = generateSecret(prefix, owner.kind);
     return this.database.transaction(async (tx) => {
-      const token = await this.lockLive(tx, owner, slug);
+      const token = await this.lockLive(tx, owner, key);
       requireVersion(token, expected);
       if (token.expiresAt !== null && token.expiresAt.getTime() <= Date.now()) throw new Refusal('token.expired');
       this.grants.requireHeld(caller, owner, token.scopes);
@@ -194,10 +224,10 @@ export class TokensService {
     });
   }
 
-  /** Revokes for good. The row stays listed. A token that is revoked already is as unknown as one that never was. */
-  async revoke(caller: Caller, owner: TokenOwner, slug: string, expected: ExpectedVersions): Promise<void> {
-    await this.database.transaction(async (tx) => {
-      const token = await this.lockLive(tx, owner, slug);
+  /** Revokes for good; answers what the token was. The row stays listed. A token that is revoked already is as unknown as one that never was. */
+  async revoke(caller: Caller, owner: TokenOwner, key: TokenKey, expected: ExpectedVersions): Promise<TokenView> {
+    return this.database.transaction(async (tx) => {
+      const token = await this.lockLive(tx, owner, key);
       requireVersion(token, expected);
       await this.markRevoked(tx, caller, 'id = $5', owner, token.id);
       await this.audit.record(tx, caller, {
@@ -206,6 +236,7 @@ export class TokensService {
         resourceId: token.id,
         before: { name: token.name },
       });
+      return token;
     });
   }
 
@@ -223,8 +254,8 @@ export class TokensService {
     return rows.map((row) => row.scope);
   }
 
-  private async lockLive(tx: EntityManager, owner: TokenOwner, slug: string): Promise<TokenView> {
-    const token = await findToken(tx, owner, slug, { lock: true });
+  private async lockLive(tx: EntityManager, owner: TokenOwner, key: TokenKey): Promise<TokenView> {
+    const token = await findToken(tx, owner, key, { lock: true });
     if (token === undefined || token.revokedAt !== null) throw new Refusal('token.not_found');
     return token;
   }

@@ -4,6 +4,8 @@ import { DataSource } from 'typeorm';
 import type { Principal, RequestOrigin } from '../access/principal.js';
 import { Config } from '../config/config.js';
 import { ChangeFeed } from '../database/change-feed.js';
+import type { LookUps } from '../database/look-ups.js';
+import type { OwningDataSource } from '../database/open-database.js';
 import { Refusal } from '../errors/refusal.js';
 import { FailureLimiter } from '../rate-limit/failure-limiter.js';
 import { RateLimiter, type RateState } from '../rate-limit/rate-limiter.service.js';
@@ -64,13 +66,14 @@ type Found = KnownCredential | undefined | typeof WITHHELD;
  */
 @Injectable()
 export class Verifier {
+  private readonly lookUps: LookUps;
   private readonly cache: CredentialCache;
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
   private readonly reads = new Map<string, Promise<KnownCredential | undefined>>();
 
   constructor(
-    private readonly database: DataSource,
+    database: DataSource,
     private readonly digests: SecretDigests,
     private readonly feed: ChangeFeed,
     private readonly usage: UsageRecorder,
@@ -80,6 +83,7 @@ export class Verifier {
     config: Config,
   ) {
     const { settings } = config;
+    this.lookUps = (database as OwningDataSource).lookUps;
     this.cache = new CredentialCache(settings.CREDENTIAL_CACHE_MAX, settings.CREDENTIAL_CACHE_TTL_SECONDS * 1_000);
     this.unknown = new UnknownSecrets(settings.UNKNOWN_CACHE_MAX, settings.UNKNOWN_CACHE_TTL_MS);
     feed.onChange((change) => {
@@ -91,6 +95,7 @@ export class Verifier {
       this.cache.clear();
       this.reads.clear();
     });
+    feed.onLoss(() => (database as OwningDataSource).dropIdleConnections());
   }
 
   /** How many secrets are in memory. */
@@ -246,7 +251,7 @@ export class Verifier {
   ): Promise<KnownCredential | undefined> {
     const read = this.cache.beginRead();
     try {
-      const [row]: CredentialRow[] = await this.database.query(CREDENTIAL_QUERY, [digests]);
+      const [row] = await this.lookUps.query<CredentialRow>(CREDENTIAL_QUERY, [digests]);
       if (row === undefined) return undefined;
       const known = this.take(row, secret);
       if (isFresh) this.cache.keep(read, key, known);
@@ -263,7 +268,7 @@ export class Verifier {
         digests.map((digest) => ({ key, secret, digest })),
       );
       const byDigest = new Map(asked.map((one) => [one.digest.toString('latin1'), one]));
-      const rows: CredentialRow[] = await this.database.query(CREDENTIAL_QUERY, [asked.map(({ digest }) => digest)]);
+      const rows = await this.lookUps.query<CredentialRow>(CREDENTIAL_QUERY, [asked.map(({ digest }) => digest)]);
       this.counters.misses += missing.size;
       const found = new Set<string>();
       for (const row of rows) {

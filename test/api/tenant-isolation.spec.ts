@@ -1,4 +1,3 @@
-import { API_DOCUMENTS } from '../../src/api-documents.js';
 import { Config } from '../../src/config/config.js';
 import { createApp } from '../../src/create-app.js';
 import { expectStatus, Person, unique } from '../support/callers.js';
@@ -7,7 +6,16 @@ import { type Answer, Client, jwt } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectInvalid, expectProblem } from '../support/problems.js';
 import { fingerprintOf } from '../support/route-fingerprint.js';
-import { callOf, holderOf, OPERATIONS, replacements, type Scene, setScene, thingsOf } from '../support/route-calls.js';
+import {
+  callOf,
+  holderOf,
+  OPERATIONS,
+  replacements,
+  type Scene,
+  setScene,
+  thingsOf,
+  valuesOf,
+} from '../support/route-calls.js';
 import {
   type Intruder,
   INTRUDER_KINDS,
@@ -18,8 +26,10 @@ import {
   TENANT_SCOPES,
   WALK_ENVIRONMENT,
 } from '../support/route-intruders.js';
+import { readDocuments } from '../support/route-documents.js';
 import {
   isForEverybodySignedIn,
+  isForPeople,
   isOfThePlatform,
   isPublic,
   readRoutes,
@@ -103,15 +113,15 @@ describe('a member of another organization', () => {
     const before = await fingerprintOf(keyward, scene.organizationId);
     const choices = isPublic(route) ? [] : replacements(route, missingParameters());
     for (const choice of choices) {
-      const theirs = Object.fromEntries(Object.keys(choice).map((name) => [name, scene.parameters[name]!]));
-      for (const stranger of [foreign.owner, foreignToken]) {
+      const theirs = Object.fromEntries(Object.keys(choice).map((name) => [name, valuesOf(route, scene)[name]!]));
+      for (const stranger of isForPeople(route) ? [foreign.owner] : [foreign.owner, foreignToken]) {
         const answer = await callAs(stranger, route, theirs);
         expectNotThere(route, choice, answer);
         expect(told(answer)).toEqual(told(await callAs(stranger, route, choice)));
       }
     }
     if (thingsOf(route).length === 0) {
-      const answer = await callAs(foreignToken, route);
+      const answer = await callAs(isForPeople(route) ? foreign.owner : foreignToken, route);
       if (isOfThePlatform(route)) expectProblem(answer, 403, 'access.denied');
       else expectStatus(answer, OPERATIONS[route.operationId]!.success);
       for (const identifier of scene.identifiers) expect(answer.text).not.toContain(identifier);
@@ -182,6 +192,7 @@ describe('a request with just the scope that is asked for', () => {
       const isOpen = isPublic(route) && !OPERATIONS[route.operationId]!.judgesTheBearer;
       let client: Client = isOpen ? owner.holding(undefined) : await holderOf(fresh, []);
       if (scope.startsWith('platform:')) client = operator;
+      else if (isForPeople(route)) client = await fresh.owner.narrowedTo('');
       else if (!isPublic(route) && !isForEverybodySignedIn(route)) client = await holderOf(fresh, [scope]);
       expectStatus(await client.request(method, path, call), OPERATIONS[route.operationId]!.success);
     }
@@ -222,7 +233,7 @@ describe('the list of routes', () => {
   it('names what the running service documents, and each operation once', async () => {
     type Paths = Readonly<Record<string, Readonly<Record<string, { readonly operationId: string }>>>>;
     const client = new Client(keyward.url);
-    const documents = Object.keys(API_DOCUMENTS).map((name) => client.get<{ paths: Paths }>(`/openapi/${name}.json`));
+    const documents = readDocuments().map(({ name }) => client.get<{ paths: Paths }>(`/openapi/${name}.json`));
     const paths = (await Promise.all(documents)).flatMap(({ body }) => Object.entries(body.paths));
     const documented = paths.flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, { operationId }]) => `${method.toUpperCase()} ${path} ${operationId}`),

@@ -31,12 +31,16 @@ interface Operation {
   readonly about?: readonly string[];
   /** What is answered with success about a thing that is not there, or not there for the caller. */
   readonly unknown?: string;
+  /** Whose token `tokenSlug` is, where it is not the service account's. */
+  readonly tokenOf?: 'organization' | 'person';
   /** In which form its refusals are. */
   readonly dialect?: 'oauth';
   /** Open to everybody, since its answer is whether the request has a good token. */
   readonly judgesTheBearer?: true;
 }
 
+const OF_ORGANIZATION = { tokenOf: 'organization' } as const;
+const OF_PERSON = { tokenOf: 'person' } as const;
 const ABOUT_A_SECRET = { success: 200, about: ['secret'] };
 
 /**
@@ -99,6 +103,18 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   updateToken: { success: 200, body: () => ({ name: unique('Renamed') }) },
   revokeToken: { success: 204 },
   rotateToken: { success: 200, body: () => ({}) },
+  listOrganizationTokens: { success: 200 },
+  createOrganizationToken: { success: 201, body: () => ({ name: unique('Token'), scopes: [] }) },
+  getOrganizationToken: { ...OF_ORGANIZATION, success: 200 },
+  updateOrganizationToken: { ...OF_ORGANIZATION, success: 200, body: () => ({ name: unique('Renamed') }) },
+  revokeOrganizationToken: { ...OF_ORGANIZATION, success: 204 },
+  rotateOrganizationToken: { ...OF_ORGANIZATION, success: 200, body: () => ({}) },
+  listUserTokens: { success: 200 },
+  createUserToken: { success: 201, body: () => ({ name: unique('Token'), scopes: [] }) },
+  getUserToken: { ...OF_PERSON, success: 200 },
+  updateUserToken: { ...OF_PERSON, success: 200, body: () => ({ name: unique('Renamed') }) },
+  revokeUserToken: { ...OF_PERSON, success: 204 },
+  rotateUserToken: { ...OF_PERSON, success: 200, body: () => ({}) },
 };
 
 /** Makes an organization with one of everything. Its custom roles are empty, so that everybody may give and take it. */
@@ -108,6 +124,12 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
   const accountSlug = unique('account');
   const account = await createAccount(owner, { name: unique('Account'), slug: accountSlug });
   const token = await issueToken(owner, accountSlug, { slug: unique('token'), scopes: [] });
+  const [ofOrganization, ofPerson] = [unique('token'), unique('token')];
+  for (const [path, slug] of [
+    ['/organization/tokens', ofOrganization],
+    ['/user/tokens', ofPerson],
+  ] as const)
+    expectStatus(await owner.post(path, { body: { name: unique('Token'), slug, scopes: [] } }), 201);
   const [role, roleOfMember] = [unique('role'), unique('role')].map((slug) => ({
     slug,
     name: unique('Role'),
@@ -123,6 +145,8 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
       organizationSlug: organization.slug,
       serviceAccountSlug: accountSlug,
       tokenSlug: token.slug,
+      'tokenSlug of organization': ofOrganization,
+      'tokenSlug of person': ofPerson,
       roleSlug: role!.slug,
       userId: member.id,
       code: 'token.not_found',
@@ -136,6 +160,8 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
       account.name,
       token.id,
       token.name,
+      ofOrganization,
+      ofPerson,
       role!.slug,
       role!.name,
       roleOfMember!.slug,
@@ -146,9 +172,16 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
   };
 }
 
+/** The things of a scene under the names that they have in a route. */
+export function valuesOf(route: Route, { parameters }: Scene): Values {
+  const { tokenOf } = OPERATIONS[route.operationId] ?? {};
+  const tokenSlug = parameters[tokenOf === undefined ? 'tokenSlug' : `tokenSlug of ${tokenOf}`]!;
+  return { ...parameters, tokenSlug };
+}
+
 /** The request of a route about things of a scene, some of them replaced. */
 export function callOf(route: Route, scene: Scene, replaced: Values = {}): Call {
-  const values = { ...scene.parameters, ...replaced };
+  const values = { ...valuesOf(route, scene), ...replaced };
   const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     if (value === undefined) throw new Error(`No scene has a value for {${name}} of ${route.path}.`);

@@ -5,7 +5,7 @@ import { createAccount, expectStatus, issueToken, unique } from './callers.js';
 import { type Client, jwt } from './http.js';
 import type { Keyward } from './keyward.js';
 import type { Scene } from './route-calls.js';
-import { isForEverybodySignedIn, isOfThePlatform, isPublic, type Route } from './route-list.js';
+import { isForEverybodySignedIn, isForPeople, isOfThePlatform, isPublic, type Route } from './route-list.js';
 
 export const PLATFORM_TOKEN = 'platform-token-of-the-walk-over-the-routes';
 /** So many requests and bad credentials come from one address that the limits would answer in the place of the guards. */
@@ -147,7 +147,7 @@ async function withWrongScopes(
     void intruders.push(
       ...tokens.map((token) => ({ ...DENIED, kind: 'the wrong scope' as const, headers: bearer(token!), isMeantFor })),
     );
-  const guarded = routes.filter((route) => !isPublic(route) && !isForEverybodySignedIn(route));
+  const guarded = routes.filter((route) => !isPublic(route) && !isForEverybodySignedIn(route) && !isForPeople(route));
   const asked = new Set(guarded.map((route) => route.scopes.join('|')));
   for (const scopes of asked) {
     const isMeantFor = (route: Route): boolean => route.scopes.join('|') === scopes;
@@ -164,8 +164,24 @@ async function withWrongScopes(
   }
   const scopeless = (route: Route): boolean => isPublic(route) || isForEverybodySignedIn(route);
   add(scopeless, (await issueToken(scene.owner, account, { scopes: [] })).token);
+  const almighty = await issueToken(scene.owner, account, { scopes: TENANT_SCOPES });
+  for (const one of [almighty, await personalToken(scene)]) {
+    intruders.push({
+      kind: 'the wrong scope',
+      headers: bearer(one.token),
+      status: 403,
+      code: 'access.person_required',
+      isMeantFor: isForPeople,
+    });
+  }
   if (!routes.some(isOfThePlatform)) throw new Error('openapi/routes.txt has lost the routes of the platform.');
   return intruders;
+}
+
+/** A token of the owner in person, which still is not the person. */
+async function personalToken(scene: Scene): Promise<{ readonly token: string }> {
+  const body = { name: unique('personal'), scopes: TENANT_SCOPES };
+  return expectStatus(await scene.owner.post<{ token: string }>('/user/tokens', { body }), 201);
 }
 
 /** A tenant's token into whose row somebody has written scopes of the platform. */

@@ -31,6 +31,11 @@ export function isForEverybodySignedIn({ scopes }: Route): boolean {
   return scopes.includes('authenticated');
 }
 
+/** Whether only people who signed in are let in. */
+export function isForPeople({ scopes }: Route): boolean {
+  return scopes.includes('person');
+}
+
 export function isOfThePlatform({ scopes }: Route): boolean {
   return scopes.every((scope) => scope.startsWith('platform:'));
 }
