@@ -89,7 +89,7 @@ class Counting {
 
   note(sentAt, now, status, body) {
     if (!this.#isExpected(status, body) && ++this.#wrong >= WRONG_ANSWERS_MAX) {
-      return `${this.#wrong} unexpected answers, the last one: ${status} ${body.latin1Slice(0, 500)}`;
+      return `${this.#wrong} unexpected answers, the last one: ${status} ${body.subarray(0, 500).toString('latin1')}`;
     }
     if (now < this.#beginAt || this.#warmUpsLeft-- > 0) return 'go on';
     if (this.#before === undefined) {

@@ -6,7 +6,9 @@ import { AuditEvent } from './audit/audit-event.entity.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthenticationModule } from './authentication/authentication.module.js';
 import { BootstrapModule } from './bootstrap/bootstrap.module.js';
+import { KatapultModule } from './compat/katapult/katapult.module.js';
 import type { Config } from './config/config.js';
+import { UnleashModule } from './compat/unleash/unleash.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { openDatabase } from './database/open-database.js';
 import { ErrorsModule } from './errors/errors.module.js';
@@ -58,6 +60,8 @@ export class AppModule {
         AuthenticationModule,
         RateLimitModule,
         OAuthModule,
+        KatapultModule,
+        UnleashModule,
         ForwardAuthModule,
         MetricsModule,
         BootstrapModule,

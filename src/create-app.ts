@@ -21,6 +21,7 @@ import { RequestPipe } from './common/request.pipe.js';
 import type { Config } from './config/config.js';
 import { PublicUrl } from './config/public-url.js';
 import { CATALOGUE } from './errors/catalogue.js';
+import { Dialects } from './errors/dialects.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { RouteTable } from './errors/route-table.js';
 import { Refusal } from './errors/refusal.js';
@@ -67,7 +68,7 @@ export async function createApp(
   answerFrameworkError = (error, request, reply) => filter.answer(error, request, reply);
   app.get(RouteTable).watch(instance);
   app.useGlobalPipes(new RequestPipe());
-  await shapeRequests(instance, config);
+  await shapeRequests(instance, config, app.get(Dialects));
   serveApiDocuments(app);
   return app;
 }
@@ -100,7 +101,10 @@ function answerMalformedHttp(error: NodeJS.ErrnoException, socket: Duplex, url: 
   );
 }
 
-async function shapeRequests(instance: FastifyInstance, config: Config): Promise<void> {
+/** Fastify reads a body by what these say of it; a dialect that reads its bodies itself finds them in `request.raw.headers`. */
+const NO_BODY = { 'content-type': undefined, 'content-length': undefined, 'transfer-encoding': undefined };
+
+async function shapeRequests(instance: FastifyInstance, config: Config, dialects: Dialects): Promise<void> {
   // Only JSON is read; an empty body is no body, whatever its content type says.
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
@@ -118,6 +122,7 @@ async function shapeRequests(instance: FastifyInstance, config: Config): Promise
   });
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    if (dialects.at(request.url.split('?', 1)[0] ?? '/')?.readsBodies) request.headers = NO_BODY;
     done();
   });
   instance.addHook('onResponse', (request, reply, done) => {

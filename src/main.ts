@@ -11,31 +11,52 @@ import { superviseWorkers } from './workers.js';
 async function main(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const config = Config.load(process.env);
-  const { WORKERS, PORT, HOST } = config.settings;
+  const stopping = stopSignal();
   let url = config.publicUrl;
-  if (cluster.isPrimary && WORKERS > 1) {
-    await superviseWorkers(config);
-  } else {
-    const app = await createApp(config);
-    await app.listen(PORT, HOST);
-    url = app.get(PublicUrl).href;
-    stopOnSignal(app, config.settings.SHUTDOWN_GRACE_MS);
-  }
-  if (cluster.isPrimary && !config.isProduction) await greet(config, url);
+  if (cluster.isPrimary && config.settings.WORKERS > 1) await superviseWorkers(config, stopping);
+  else url = await serve(config, stopping);
+  if (cluster.isPrimary && !config.isProduction && !stopping.aborted) await greet(config, url);
 }
 
-/** On SIGTERM and SIGINT: no new requests, those under way end well, within the grace period, and what waits to be written is. */
-function stopOnSignal(app: NestFastifyApplication, graceMs: number): void {
-  const stop = (): void => {
-    const server = app.getHttpServer();
-    setTimeout(() => server.closeAllConnections(), graceMs).unref();
-    void app.close().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+/**
+ * Aborted by the first SIGTERM or SIGINT. It is listened for before anything is started, because what is half started has
+ * to be stopped as well: the embedded database would go on running for nobody. Further signals change nothing, and they
+ * do come: Ctrl-C reaches npm and this process, and npm hands it on; who stops a whole group of processes asks each
+ * worker, and so does their primary.
+ */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  return stopping.signal;
+}
+
+/** @returns the URL that it listens on */
+async function serve(config: Config, stopping: AbortSignal): Promise<string> {
+  const { PORT, HOST, SHUTDOWN_GRACE_MS } = config.settings;
+  const app = await createApp(config);
+  try {
+    await app.listen(PORT, HOST);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const url = app.get(PublicUrl).href;
+  const stop = (): void => stopWell(app, SHUTDOWN_GRACE_MS);
+  if (stopping.aborted) stop();
+  else stopping.addEventListener('abort', stop);
+  return url;
+}
+
+/** No new requests, those under way end well, within the grace period, and what waits to be written is. */
+function stopWell(app: NestFastifyApplication, graceMs: number): void {
+  const server = app.getHttpServer();
+  setTimeout(() => server.closeAllConnections(), graceMs).unref();
+  void app.close().then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
 }
 
 main().catch((error: unknown) => {

@@ -1,4 +1,4 @@
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from './config/config.js';
 import { startEmbeddedPostgres } from './database/embedded-postgres.js';
@@ -8,41 +8,57 @@ import { startClusterRateLimits } from './rate-limit/cluster-counters.js';
 const RESTART_DELAY_MS = 1_000;
 
 /**
- * Runs several processes of the service behind one port, and replaces one that dies. On SIGTERM and SIGINT each finishes
+ * Runs several processes of the service behind one port, and replaces one that dies. When it is to stop, each finishes
  * what is under way; the embedded database, which this process starts and the workers adopt, stops after the last of
  * them. A worker that cannot even start ends the whole, with its message.
  * @returns when the first worker listens
  */
-export async function superviseWorkers(config: Config): Promise<void> {
+export async function superviseWorkers(config: Config, stopping: AbortSignal): Promise<void> {
   const { DATABASE_URL, REDIS_URL, WORKERS } = config.settings;
   const embedded =
     DATABASE_URL === '' ? await startEmbeddedPostgres({ dataDirectory: config.dataDirectory }) : undefined;
   serveClusterMetrics();
   if (REDIS_URL === '') startClusterRateLimits();
 
-  const stopping = new AbortController();
   let hasListened = false;
-  const end = async (code: number): Promise<void> => {
+  let exitCode = 0;
+  const end = async (): Promise<void> => {
     await embedded?.stop();
-    process.exit(code);
+    process.exit(exitCode);
   };
-  const stop = (signal: NodeJS.Signals): void => {
-    stopping.abort();
-    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill(signal);
+  const stop = (): void => {
+    const workers = liveWorkers();
+    // There is none, and none that will end, when all have died and their successors are still to come.
+    if (workers.length === 0) void end();
+    for (const worker of workers) worker.process.kill('SIGTERM');
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  cluster.on('exit', (_, code) => {
-    const isLast = Object.keys(cluster.workers ?? {}).length === 0;
-    if (stopping.signal.aborted) return isLast ? void end(0) : undefined;
-    if (!hasListened) return void end(code || 1);
-    void delay(RESTART_DELAY_MS).then(() => (stopping.signal.aborted ? undefined : cluster.fork()));
+  cluster.on('exit', (_, code: number | null) => {
+    if (stopping.aborted) {
+      exitCode ||= code ?? 0;
+      if (liveWorkers().length === 0) void end();
+    } else if (hasListened) {
+      void delay(RESTART_DELAY_MS).then(() => (stopping.aborted ? undefined : cluster.fork()));
+    } else {
+      exitCode = code || 1;
+      void end();
+    }
   });
+  if (stopping.aborted) return end();
+  stopping.addEventListener('abort', stop);
 
-  const listening = new Promise<void>((resolve) => cluster.once('listening', () => resolve()));
+  const listening = new Promise<void>((resolve) => {
+    cluster.once('listening', () => {
+      hasListened = true;
+      for (let started = 1; started < WORKERS && !stopping.aborted; started++) cluster.fork();
+      resolve();
+    });
+  });
   // One first: it migrates and makes the development secrets, which the others find.
   cluster.fork();
-  await listening;
-  hasListened = true;
-  for (let started = 1; started < WORKERS && !stopping.signal.aborted; started++) cluster.fork();
+  return listening;
+}
+
+/** One that has just ended may still be listed: its channel closes before or after its process, as it happens. */
+function liveWorkers(): Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker): worker is Worker => worker?.isDead() === false);
 }

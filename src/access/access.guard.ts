@@ -41,6 +41,7 @@ export class AccessGuard implements CanActivate {
       const challenge = `Bearer error="insufficient_scope", scope="${rule.anyOf.join(' ')}"`;
       throw new Refusal('access.denied', `This needs the scope ${needed}.`, {
         headers: { 'www-authenticate': challenge },
+        anyOfScopes: rule.anyOf,
       });
     }
     return true;

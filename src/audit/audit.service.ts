@@ -9,6 +9,7 @@ import {
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../access/principal.js';
 import { type Change, ChangeFeed } from '../database/change-feed.js';
+import { prepared, runPrepared } from '../database/prepared-statement.js';
 
 /** What kind of thing a change is about; every process tells from it what to forget. */
 export type AuditedResource = 'organization' | 'member' | 'role' | 'service_account' | 'token';
@@ -43,6 +44,11 @@ export interface AuditEntry {
   /** Where the change happened, when it is not the caller's own organization. */
   readonly organizationId?: string;
 }
+
+const INSERT_EVENT = prepared(`
+insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
+  request_id, resource_type, resource_id, before, after)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`);
 
 /** Where a transaction keeps what it has written down, until it has committed. */
 interface TransactionData {
@@ -80,27 +86,22 @@ export class AuditService implements EntitySubscriberInterface {
   async record(tx: EntityManager, caller: Caller, entry: AuditEntry): Promise<void> {
     const { principal } = caller;
     const resourceType: string = entry.type.slice(0, entry.type.indexOf('.'));
-    await tx.query(
-      `insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
-         request_id, resource_type, resource_id, before, after)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-      [
-        uuidv7(),
-        entry.organizationId ?? principal.organizationId,
-        new Date(),
-        entry.type,
-        principal.kind,
-        principal.id,
-        principal.name ?? null,
-        principal.tokenId ?? null,
-        caller.ipAddress ?? null,
-        caller.requestId,
-        resourceType,
-        entry.resourceId,
-        entry.before ? JSON.stringify(entry.before) : null,
-        entry.after ? JSON.stringify(entry.after) : null,
-      ],
-    );
+    await runPrepared(tx, INSERT_EVENT, [
+      uuidv7(),
+      entry.organizationId ?? principal.organizationId,
+      new Date(),
+      entry.type,
+      principal.kind,
+      principal.id,
+      principal.name ?? null,
+      principal.tokenId ?? null,
+      caller.ipAddress ?? null,
+      caller.requestId,
+      resourceType,
+      entry.resourceId,
+      entry.before ? JSON.stringify(entry.before) : null,
+      entry.after ? JSON.stringify(entry.after) : null,
+    ]);
     if (tx.queryRunner === undefined) throw new Error('An audit event is written in the transaction of its change.');
     const organizationId = entry.organizationId ?? principal.organizationId;
     const data = tx.queryRunner.data as TransactionData;

@@ -20,9 +20,10 @@ const SCOPES_MAX = 500;
 /**
  * Reads who a verified JWT speaks for. A claim that is there but cannot be understood refuses the JWT (fail closed):
  * reading a broken scope or role as "not said" would give more than the issuer meant to.
+ * @param scopePrefix what issuers may write in front of our scopes, such as the URL of an API
  * @throws Refusal authentication.invalid
  */
-export function readIdentity({ issuer, claims }: VerifiedJwt, names: ClaimNames): JwtIdentity {
+export function readIdentity({ issuer, claims }: VerifiedJwt, names: ClaimNames, scopePrefix = ''): JwtIdentity {
   const externalOrganizationId = readText(claims, names.organization);
   if (externalOrganizationId === undefined) throw invalidCredential(`the claim ${names.organization} is missing`);
   return {
@@ -31,7 +32,7 @@ export function readIdentity({ issuer, claims }: VerifiedJwt, names: ClaimNames)
     name: readName(claims),
     externalOrganizationId,
     role: readRole(claims, names.role),
-    scopes: readScopes(claims, names.scope),
+    scopes: readScopes(claims, names.scope, scopePrefix),
   };
 }
 
@@ -61,21 +62,22 @@ function readRole(claims: JWTPayload, name: string): string | undefined {
  * The scopes that the JWT is narrowed to; undefined when it says nothing about scopes. Where both the singular and the
  * plural claim are there, what both allow. Names that are no scopes are left out, which only narrows.
  */
-function readScopes(claims: JWTPayload, name: string): readonly string[] | undefined {
+function readScopes(claims: JWTPayload, name: string, prefix: string): readonly string[] | undefined {
   const [first, second] = [name, `${name}s`]
     .filter((each) => Object.hasOwn(claims, each))
-    .map((each) => readScopeList(claims, each));
+    .map((each) => readScopeList(claims, each, prefix));
   return first !== undefined && second !== undefined ? intersectScopes(first, second) : first;
 }
 
 /** RFC 8693 §4.2: a string with spaces between the scopes. Many identity providers send a list instead. */
-function readScopeList(claims: JWTPayload, name: string): readonly string[] {
+function readScopeList(claims: JWTPayload, name: string, prefix: string): readonly string[] {
   const value = claims[name];
   const entries: unknown = typeof value === 'string' ? value.split(' ') : value;
   if (!Array.isArray(entries) || entries.length > SCOPES_MAX || !entries.every((entry) => typeof entry === 'string')) {
     throw invalidCredential(`the claim ${name} is no string and no list of at most ${SCOPES_MAX} strings`);
   }
-  return [...new Set(entries.filter(isScope))];
+  const scopes = entries.map((entry) => (entry.startsWith(prefix) ? entry.slice(prefix.length) : entry));
+  return [...new Set(scopes.filter(isScope))];
 }
 
 function isScope(text: string): boolean {

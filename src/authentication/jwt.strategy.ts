@@ -41,9 +41,9 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   }
 
   async validate(request: FastifyRequest, verification: Promise<VerifiedJwt>): Promise<Principal> {
-    const { AUTH_ORG_CLAIM, AUTH_ROLE_CLAIM, AUTH_SCOPE_CLAIM } = this.config.settings;
+    const { AUTH_ORG_CLAIM, AUTH_ROLE_CLAIM, AUTH_SCOPE_CLAIM, AUTH_SCOPE_PREFIX } = this.config.settings;
     const claimNames = { organization: AUTH_ORG_CLAIM, role: AUTH_ROLE_CLAIM, scope: AUTH_SCOPE_CLAIM };
-    const identity = readIdentity(await verification, claimNames);
+    const identity = readIdentity(await verification, claimNames, AUTH_SCOPE_PREFIX);
     return this.provisioning.admit(identity, originOf(request));
   }
 }

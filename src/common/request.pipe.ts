@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform, type Type } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
-import { validate, type ValidationError } from 'class-validator';
+import { getMetadataStorage, validate, type ValidationError } from 'class-validator';
 import { invalidAt, Refusal, type RefusalDetail } from '../errors/refusal.js';
 import { holdsSecret } from './secret-shape.js';
 import { isSlug } from './slug.js';
@@ -16,6 +16,13 @@ export function IgnoresMembers(...names: string[]): ClassDecorator {
   return (target) => Reflect.defineMetadata(READ_ONLY_MEMBERS, new Set(names), target);
 }
 
+const OPEN_BODY = Symbol('open body');
+
+/** A body whose unknown members are dropped before anything of it is looked at, where a dialect promises to ignore them. */
+export function IgnoresUnknownMembers(): ClassDecorator {
+  return (target) => Reflect.defineMetadata(OPEN_BODY, true, target);
+}
+
 const OPTIONAL_BODY = Symbol('optional body');
 
 /** A body that may be left out altogether; an empty object then stands for it. */
@@ -25,13 +32,17 @@ export function MayBeLeftOut(): ClassDecorator {
 
 /**
  * Validates what a handler takes. A body or a query becomes an instance of its class, in which only declared members
- * are accepted; a path parameter must be what its name says. Whatever breaks a rule is a 422 that names each place.
+ * are accepted; a path parameter must be what its name says, or a number where the handler takes one. Whatever breaks a
+ * rule is a 422 that names each place.
  */
 @Injectable()
 export class RequestPipe implements PipeTransform {
   async transform(sent: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    if (metadata.type === 'param') return requirePathParameter(metadata.data ?? '', sent);
     const { metatype } = metadata;
+    if (metadata.type === 'param') {
+      const name = metadata.data ?? '';
+      return metatype === Number ? requireNumber(name, sent) : requirePathParameter(name, sent);
+    }
     if (metadata.type === 'custom' || metatype === undefined || PRIMITIVES.has(metatype)) return sent;
 
     const location = LOCATIONS[metadata.type];
@@ -40,8 +51,7 @@ export class RequestPipe implements PipeTransform {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw invalidAt(location, 'must be an object', value);
 
-    const ignored = (Reflect.getMetadata(READ_ONLY_MEMBERS, metatype) as ReadonlySet<string> | undefined) ?? new Set();
-    const offered = Object.fromEntries(Object.entries(value).filter(([name]) => !ignored.has(name)));
+    const offered = Object.fromEntries(Object.entries(value).filter(memberFilter(metatype)));
     refuseUnstorableText(offered, location);
     const instance = plainToInstance(metatype as Type<object>, offered, { exposeUnsetFields: false });
     const errors = await validate(instance, {
@@ -60,6 +70,17 @@ export class RequestPipe implements PipeTransform {
       withoutUndefined(instance),
     );
   }
+}
+
+/** Which members of a body are looked at. */
+function memberFilter(metatype: Type<unknown>): (member: [name: string, value: unknown]) => boolean {
+  if (Reflect.hasMetadata(OPEN_BODY, metatype)) {
+    const rules = getMetadataStorage().getTargetValidationMetadatas(metatype, '', false, false);
+    const declared = new Set(rules.map(({ propertyName }) => propertyName));
+    return ([name]) => declared.has(name);
+  }
+  const ignored = Reflect.getMetadata(READ_ONLY_MEMBERS, metatype) as ReadonlySet<string> | undefined;
+  return ([name]) => !ignored?.has(name);
 }
 
 /** A declared member that was not sent is not there, so that "unchanged" can be told from a value. */
@@ -108,6 +129,15 @@ function requirePathParameter(name: string, value: unknown): string {
   }
   if (name.endsWith('Id') && !UUID.test(text)) throw invalidAt(`path.${name}`, 'must be a UUID', text);
   return text;
+}
+
+/** Every number of ours has fewer digits, and each of these is a JavaScript number exactly. */
+const NUMBER = /^-?(0|[1-9]\d{0,14})$/;
+
+function requireNumber(name: string, value: unknown): number {
+  const text = String(value);
+  if (!NUMBER.test(text)) throw invalidAt(`path.${name}`, 'must be a whole number of at most 15 digits', text);
+  return Number(text);
 }
 
 /** Names that would shadow what every object has; the libraries that read bodies trip over them. */

@@ -199,6 +199,12 @@ export const SETTINGS = {
     /^[^\s]{1,200}$/,
     'must be the name of a claim',
   ),
+  AUTH_SCOPE_PREFIX: text(
+    'api.katapult.io/core/v1/',
+    'What may stand in front of a scope in a JWT; it is taken off.',
+    /^[^\s]{1,200}$/,
+    'must be text without spaces',
+  ),
   AUTH_AUTO_PROVISION: flag(true, 'Whether the first JWT of an organization or a person creates it.'),
   AUTH_DEFAULT_ROLE: oneOf(
     ['viewer', 'editor', 'admin'],

@@ -79,12 +79,13 @@ export class ChangeFeed {
     await this.connect();
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);
     const { client } = this;
     this.client = undefined;
     if (client !== undefined) destroy(client);
+    return Promise.resolve();
   }
 
   /** What is not answered for so long is lost; heartbeats leave time for this before the bound. */

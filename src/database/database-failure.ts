@@ -24,10 +24,14 @@ interface DatabaseError {
   readonly driverError?: DatabaseError;
 }
 
+/** What the driver said, whichever layer threw it on. Told by its members: in jest, an error of Node itself is no instance of `Error`. */
+function saidByDriver(error: unknown): DatabaseError {
+  return (error as DatabaseError | undefined)?.driverError ?? error ?? {};
+}
+
 /** Whether the database could not be reached or refused to work for now. The change may or may not have been committed when the connection broke. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, message } = ((error as DatabaseError).driverError ?? error) as DatabaseError;
+  const { code, message } = saidByDriver(error);
   const isKnownCode =
     typeof code === 'string' && (UNAVAILABLE_CODES.has(code) || (code.length === 5 && UNAVAILABLE_STATE.test(code)));
   return isKnownCode || (typeof message === 'string' && UNAVAILABLE_MESSAGE.test(message));
@@ -35,14 +39,14 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 
 /** Whether a connection that had worked failed, so that the statement may well be answered on another one. */
 export function isConnectionLost(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, message } = error as DatabaseError & Error;
-  return code === 'ECONNRESET' || code === 'EPIPE' || CONNECTION_LOST_MESSAGE.test(message);
+  const { code, message } = saidByDriver(error);
+  const isKnownMessage = typeof message === 'string' && CONNECTION_LOST_MESSAGE.test(message);
+  return isKnownMessage || code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 /** Name of the constraint that a statement broke, if it broke one. */
 export function violatedConstraint(error: unknown): string | undefined {
-  const { constraint } = ((error as DatabaseError | undefined)?.driverError ?? error ?? {}) as DatabaseError;
+  const { constraint } = saidByDriver(error);
   return typeof constraint === 'string' ? constraint : undefined;
 }
 

@@ -18,8 +18,9 @@ export function destroyWhenSilent(client: pg.Client, silenceMs: number): void {
 export function destroyIdle(pool: pg.Pool): void {
   for (let { idleCount } = pool; idleCount > 0; idleCount--) {
     pool.connect((_, client, release) => {
+      if (client === undefined) return;
       release(true);
-      if (client !== undefined) destroy(client);
+      destroy(client);
     });
   }
 }

@@ -7,6 +7,7 @@ import { destroyIdle, destroyWhenSilent } from './dead-connections.js';
 import { type EmbeddedPostgresServer, startEmbeddedPostgres } from './embedded-postgres.js';
 import { LookUps } from './look-ups.js';
 import { SnakeNaming } from './snake-naming.js';
+import { TYPE_PARSERS } from './type-parsers.js';
 
 /** Any number that all processes of one database agree on; it names the lock under which one of them migrates. */
 const MIGRATION_LOCK = 0x6b657977;
@@ -94,6 +95,7 @@ export async function openDatabase(
       applicationName: 'keyward',
       poolErrorHandler: onPoolError,
       extra: {
+        types: TYPE_PARSERS,
         statement_timeout: settings.DATABASE_STATEMENT_TIMEOUT_MS,
         idle_in_transaction_session_timeout: settings.DATABASE_STATEMENT_TIMEOUT_MS,
         keepAlive: true,

@@ -20,6 +20,11 @@ export interface Dialect {
   /** Such as `/oauth2`; each stands for itself and every path below. */
   readonly prefix: string;
   readonly answer: ErrorAnswer;
+  /**
+   * Whether the dialect reads bodies itself, of any method, once its guards have let the request in. Fastify then leaves
+   * them where they are: it would judge a body before anybody has judged the credential, and reads none of a GET.
+   */
+  readonly readsBodies?: true;
   /** Absent where its operations stand in another document. */
   readonly document?: DocumentOutline;
 }

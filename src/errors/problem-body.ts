@@ -21,11 +21,12 @@ export function problemBody(refusal: Refusal, publicUrl: string, request: Refuse
     instance: withoutSecrets(request.path),
     code: refusal.code,
     requestId: request.id,
-    ...(refusal.more.errors ? { errors: refusal.more.errors.map((error) => detailOf(error, request.body)) } : {}),
+    ...(refusal.more.errors ? { errors: refusal.more.errors.map((error) => tellDetail(error, request.body)) } : {}),
   };
 }
 
-function detailOf({ location, message, value }: RefusalDetail, body: unknown): ProblemDetailResponse {
+/** What is wrong in one place, and what was sent there as far as it may be shown: for dialects, too. */
+export function tellDetail({ location, message, value }: RefusalDetail, body: unknown): ProblemDetailResponse {
   const shown = echo(location, value ?? sentAt(location, body));
   const told = { location: withoutSecrets(location), message: withoutSecrets(message) };
   return shown === undefined ? told : { ...told, value: shown };

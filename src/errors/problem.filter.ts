@@ -21,16 +21,18 @@ export class ProblemFilter implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
-    const dialect = this.dialects.at(request.url.split('?', 1)[0] ?? '/');
-    if (dialect)
-      dialect.answer(this.refine(toRefusal(error), request) ?? error, request, http.getResponse<FastifyReply>());
-    else this.answer(error, request, http.getResponse<FastifyReply>());
+    this.answer(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
   }
 
   /** Also called for what Fastify refuses before any handler is chosen. */
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const refusal = this.refine(toRefusal(error), request) ?? this.fault(error, request);
+    const refined = this.refine(toRefusal(error), request);
+    const dialect = this.dialects.at(request.url.split('?', 1)[0] ?? '/');
+    if (dialect) dialect.answer(refined ?? error, request, reply);
+    else this.answerProblem(refined ?? this.fault(error, request), request, reply);
+  }
+
+  private answerProblem(refusal: Refusal, request: FastifyRequest, reply: FastifyReply): void {
     if (refusal.code === 'service.unavailable')
       this.logger.warn(`Request ${request.id}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
     const sent = { id: request.id, path: request.originalUrl.split('?', 1)[0] ?? '/', body: request.body };

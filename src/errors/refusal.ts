@@ -20,6 +20,8 @@ export class Refusal extends Error {
     readonly more: {
       readonly errors?: readonly RefusalDetail[];
       readonly headers?: Readonly<Record<string, string>>;
+      /** Scopes that the caller lacks, each of which would have been enough. */
+      readonly anyOfScopes?: readonly string[];
       readonly cause?: unknown;
     } = {},
   ) {

@@ -7,6 +7,7 @@ import { type ExpectedVersions, requireVersion } from '../common/etag.js';
 import type { PageRequest } from '../common/pagination.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { refuseViolations } from '../database/database-failure.js';
+import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { Organization } from './organization.entity.js';
@@ -21,6 +22,10 @@ export interface OrganizationDraft {
 }
 
 export type TokenPolicy = Pick<Organization, 'tokenLifetimeMaxSeconds' | 'tokenLifetimeDefaultSeconds'>;
+
+const TOKEN_POLICY = prepared(`
+select token_lifetime_max_seconds as "tokenLifetimeMaxSeconds", token_lifetime_default_seconds as "tokenLifetimeDefaultSeconds"
+from organizations where id = $1`);
 
 export type OrganizationChanges = Partial<
   Pick<Organization, 'name' | 'tokenLifetimeMaxSeconds' | 'tokenLifetimeDefaultSeconds'>
@@ -43,11 +48,7 @@ export class OrganizationsService {
 
   /** The bounds on the lifetime of new tokens. Asked for with each token, so it takes no more than it needs. */
   async getTokenPolicy(id: string, db: EntityManager = this.database.manager): Promise<TokenPolicy> {
-    const [policy]: TokenPolicy[] = await db.query(
-      `select token_lifetime_max_seconds as "tokenLifetimeMaxSeconds", token_lifetime_default_seconds as "tokenLifetimeDefaultSeconds"
-       from organizations where id = $1`,
-      [id],
-    );
+    const [policy] = await runPrepared<TokenPolicy>(db, TOKEN_POLICY, [id]);
     if (policy === undefined) throw new Refusal('organization.not_found');
     return policy;
   }

@@ -10,6 +10,7 @@ import { type ExpectedVersions, requireVersion } from '../common/etag.js';
 import type { PageRequest, Position } from '../common/pagination.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
+import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { RolesService } from '../organizations/roles.service.js';
@@ -31,6 +32,12 @@ type OwnerColumns = Pick<ServiceAccount, 'id' | 'organizationId' | 'roleNumber'>
 
 /** How an account is named in an organization: by its slug in the native dialect, by its number in the Unleash dialect. */
 export type ServiceAccountKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
+
+const ownerBy = (column: string): PreparedStatement =>
+  prepared(`
+select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
+where organization_id = $1 and ${column} = $2 and deleted_at is null`);
+const FIND_OWNER = { slug: ownerBy('slug'), number: ownerBy('number'), id: ownerBy('id') };
 
 /** An account with what is shown beside it. */
 export interface ServiceAccountView extends Position {
@@ -82,13 +89,22 @@ export class ServiceAccountsService {
   async getOwner(organizationId: string, key: ServiceAccountKey): Promise<TokenOwner> {
     // On the way of every request about tokens: no entity is made for two columns.
     const [column, value] = columnOf(key);
-    const [account]: OwnerColumns[] = await this.database.query(
-      `select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
-       where organization_id = $1 and ${column} = $2 and deleted_at is null`,
-      [organizationId, value],
-    );
+    const values = [organizationId, value];
+    const [account] = await runPrepared<OwnerColumns>(this.database.manager, FIND_OWNER[column], values);
     if (account === undefined) throw new Refusal('service_account.not_found');
     return this.ownerOf(this.database.manager, account);
+  }
+
+  /** Several accounts as owners of tokens, by id; one that is not there is left out. */
+  async getOwners(organizationId: string, ids: readonly string[]): Promise<Map<string, TokenOwner>> {
+    const accounts: OwnerColumns[] = await this.database.query(
+      `select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
+       where organization_id = $1 and id = any ($2::uuid[]) and deleted_at is null`,
+      [organizationId, ids],
+    );
+    const numbers = accounts.map((account) => account.roleNumber);
+    const role = await this.roles.byNumber(organizationId, numbers);
+    return new Map(accounts.map((account) => [account.id, asOwner(account, role(account.roleNumber)?.scopes)]));
   }
 
   async create(
@@ -280,7 +296,7 @@ export class ServiceAccountsService {
   }
 }
 
-function columnOf(key: ServiceAccountKey): readonly [column: string, value: string | number] {
+function columnOf(key: ServiceAccountKey): readonly [column: 'slug' | 'number' | 'id', value: string | number] {
   if ('slug' in key) return ['slug', key.slug];
   return 'number' in key ? ['number', key.number] : ['id', key.id];
 }

@@ -6,6 +6,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
 import { refuseViolations } from '../database/database-failure.js';
+import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
 import type { TokenOwner } from './token-owner.js';
@@ -24,7 +25,7 @@ export interface TokenDraft {
 }
 
 /** A token and its first secret, in one statement; no row when the slug is taken. */
-const INSERT_TOKEN = `
+const INSERT_TOKEN = prepared(`
 with token as (
   insert into tokens (id, organization_id, service_account_id, user_id, slug, name, scopes, authorized_ip_addresses, rate_limit,
     expires_at, created_at, created_by_id, created_by_name)
@@ -34,7 +35,7 @@ with token as (
   insert into token_secrets (id, organization_id, token_id, digest, pepper_id, created_at)
   select $14, organization_id, id, $15, $16, created_at from token
 )
-select id from token`;
+select id from token`);
 
 /** Writes tokens and secrets, in transactions of its callers', who have checked what may be granted. */
 @Injectable()
@@ -59,7 +60,7 @@ export class TokenIssuer {
     const { digest, pepperId } = this.digests.forStorage(secret);
     const insert = (slug: string): Promise<unknown[]> =>
       refuseViolations({ uq_tokens_name: () => new Refusal('token.name_taken') }, () =>
-        tx.query(INSERT_TOKEN, [
+        runPrepared(tx, INSERT_TOKEN, [
           id,
           owner.organizationId,
           owner.kind === 's' ? owner.ownerId : null,

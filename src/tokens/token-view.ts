@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Position } from '../common/pagination.js';
 import { shortRange } from '../database/column-types.js';
+import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
 
 /** A token as it is shown: its row with its annotations. */
 export interface TokenView extends Position {
@@ -32,23 +33,41 @@ export interface TokenView extends Position {
  * Lists are read without entities: hydrating a hundred of them would cost more than the rest of the request. `t` is the
  * token in every statement that uses these columns.
  */
-const TOKEN_COLUMNS = `
+const OWN_COLUMNS = `
 t.id, t.number::float8 as number, t.organization_id as "organizationId", t.service_account_id as "serviceAccountId", t.user_id as "userId",
 t.owner_id as "ownerId", t.slug, t.name, t.scopes,
 t.authorized_ip_addresses::text[] as "authorizedIpAddresses",
 t.rate_limit as "rateLimit",
-(select coalesce(jsonb_object_agg(a.key, a.value), '{}') from annotations a where a.token_id = t.id) as annotations,
 t.expires_at as "expiresAt", t.revoked_at as "revokedAt", t.revoked_by_id as "revokedById", t.revoked_by_name as "revokedByName",
 t.created_at as "createdAt", t.created_by_id as "createdById", t.created_by_name as "createdByName",
 t.last_used_at as "lastUsedAt", host(t.last_used_ip) as "lastUsedIp", t.last_used_user_agent as "lastUsedUserAgent", t.version`;
+
+/** The same with the annotations, for a single token. */
+const TOKEN_COLUMNS = `${OWN_COLUMNS},
+(select coalesce(jsonb_object_agg(a.key, a.value), '{}') from annotations a where a.token_id = t.id) as annotations`;
+
+/** Newest first, with the annotations, which are read for all tokens at once. `page` selects the tokens. */
+function listed(page: string): string {
+  return `with page as materialized (${page})
+select page.*, coalesce(marks.annotations, '{}') as annotations
+from page left join (
+  select token_id, jsonb_object_agg(key, value) as annotations from annotations
+  where token_id = any (array(select id from page)) group by token_id) as marks on marks.token_id = page.id
+order by page."createdAt" desc, page.id desc`;
+}
 
 interface OwnerColumns {
   readonly organizationId: string;
   readonly ownerId: string;
 }
 
-async function read(db: EntityManager, statement: string, parameters: unknown[]): Promise<TokenView[]> {
-  const rows: (TokenView & { authorizedIpAddresses: string[] })[] = await db.query(statement, parameters);
+type TokenRow = TokenView & { authorizedIpAddresses: string[] };
+
+async function read(db: EntityManager, statement: PreparedStatement, parameters: unknown[]): Promise<TokenView[]> {
+  return withShortRanges(await runPrepared(db, statement, parameters));
+}
+
+function withShortRanges(rows: TokenRow[]): TokenView[] {
   for (const row of rows) {
     if (row.authorizedIpAddresses.length > 0) row.authorizedIpAddresses = row.authorizedIpAddresses.map(shortRange);
   }
@@ -68,13 +87,24 @@ export async function readTokens(
   limit: number,
   after?: Position,
 ): Promise<TokenView[]> {
-  return read(
-    db,
-    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 ${SELECTED[selection]}
-     ${after ? 'and (t.created_at, t.id) < ($4, $5::uuid)' : ''} order by t.created_at desc, t.id desc limit $3`,
-    [owner.organizationId, owner.ownerId, limit, ...(after ? [after.createdAt, after.id] : [])],
+  return read(db, (after ? NEXT_PAGE : FIRST_PAGE)[selection], [
+    owner.organizationId,
+    owner.ownerId,
+    limit,
+    ...(after ? [after.createdAt, after.id] : []),
+  ]);
+}
+
+function ofOwner(selection: TokenSelection, after: string): PreparedStatement {
+  return prepared(
+    listed(`select ${OWN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 ${SELECTED[selection]}
+      ${after} order by t.created_at desc, t.id desc limit $3`),
   );
 }
+
+const FIRST_PAGE = { all: ofOwner('all', ''), live: ofOwner('live', '') };
+const AFTER = 'and (t.created_at, t.id) < ($4, $5::uuid)';
+const NEXT_PAGE = { all: ofOwner('all', AFTER), live: ofOwner('live', AFTER) };
 
 /** The newest tokens of each of several owners, at most `limit` each. */
 export async function readNewestTokens(
@@ -84,14 +114,18 @@ export async function readNewestTokens(
   selection: TokenSelection,
   limit: number,
 ): Promise<TokenView[]> {
-  return read(
-    db,
-    `select newest.* from unnest($2::uuid[]) as owners (id), lateral (
-       select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = owners.id ${SELECTED[selection]}
-       order by t.created_at desc, t.id desc limit $3) as newest`,
-    [organizationId, ownerIds, limit],
+  return read(db, NEWEST[selection], [organizationId, ownerIds, limit]);
+}
+
+function newestOfOwners(selection: TokenSelection): PreparedStatement {
+  return prepared(
+    listed(`select newest.* from unnest($2::uuid[]) as owners (id), lateral (
+      select ${OWN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = owners.id ${SELECTED[selection]}
+      order by t.created_at desc, t.id desc limit $3) as newest`),
   );
 }
+
+const NEWEST = { all: newestOfOwners('all'), live: newestOfOwners('live') };
 
 /** What an organization's tokens are looked for by: all of these annotations. */
 export type AnnotationFilter = readonly (readonly [key: string, value: string])[];
@@ -100,12 +134,34 @@ export type AnnotationFilter = readonly (readonly [key: string, value: string])[
  * The condition on the tokens of a whole organization: not revoked, nobody's personal ones, all annotations matching. The
  * first parameter is the organization; those of the filter follow it.
  */
-function organizationCondition(filter: AnnotationFilter): string {
-  const matches = filter.map(
+function organizationCondition(filterLength: number): string {
+  const matches = Array.from(
+    { length: filterLength },
     (_, index) =>
       `and t.id in (select token_id from annotations where organization_id = $1 and key = $${2 * index + 2} and value = $${2 * index + 3})`,
   );
   return `t.organization_id = $1 and t.revoked_at is null and t.user_id is null ${matches.join(' ')}`;
+}
+
+export interface Stretch {
+  readonly offset: number;
+  readonly limit: number;
+}
+
+/**
+ * Not prepared, and with its numbers written out: a plan that does not know them, nor how rare the annotations are, may
+ * read the tokens of everybody for the sake of a page.
+ */
+export function stretchOfOrganization(filterLength: number, { limit, offset }: Stretch): string {
+  return listed(`select ${OWN_COLUMNS} from (
+    select t.id from tokens t where ${organizationCondition(filterLength)}
+    order by t.created_at desc, t.id desc limit ${limit} offset ${offset}) as stretch join tokens t on t.id = stretch.id`);
+}
+
+/** The same for how many there are, counted no further than `max`. */
+export function countOfOrganization(filterLength: number, max: number): string {
+  return `select count(*)::int as count from (
+    select 1 from tokens t where ${organizationCondition(filterLength)} limit ${max}) as counted`;
 }
 
 /** A stretch of the tokens of an organization, newest first. What lies before it costs a step in an index each, and no row. */
@@ -113,16 +169,10 @@ export async function readTokensOfOrganization(
   db: EntityManager,
   organizationId: string,
   filter: AnnotationFilter,
-  stretch: { readonly offset: number; readonly limit: number },
+  stretch: Stretch,
 ): Promise<TokenView[]> {
-  return read(
-    db,
-    `with stretch as materialized (
-       select t.id from tokens t where ${organizationCondition(filter)}
-       order by t.created_at desc, t.id desc limit ${stretch.limit} offset ${stretch.offset})
-     select ${TOKEN_COLUMNS} from stretch join tokens t on t.id = stretch.id order by t.created_at desc, t.id desc`,
-    [organizationId, ...filter.flat()],
-  );
+  const statement = stretchOfOrganization(filter.length, stretch);
+  return withShortRanges(await db.query(statement, [organizationId, ...filter.flat()]));
 }
 
 /** How many tokens of an organization match, counted no further than `max`. */
@@ -132,20 +182,26 @@ export async function countTokensOfOrganization(
   filter: AnnotationFilter,
   max: number,
 ): Promise<number> {
-  const [counted]: { count: number }[] = await db.query(
-    `select count(*)::int as count from (select 1 from tokens t where ${organizationCondition(filter)} limit ${max}) as some`,
-    [organizationId, ...filter.flat()],
-  );
+  const statement = countOfOrganization(filter.length, max);
+  const [counted]: { count: number }[] = await db.query(statement, [organizationId, ...filter.flat()]);
   return counted?.count ?? 0;
 }
 
 /** How a token is named among those of its owner: by its slug in the native dialect, by its number or its id in others. */
 export type TokenKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
 
-function columnOf(key: TokenKey): readonly [column: string, value: string | number] {
-  if ('slug' in key) return ['t.slug', key.slug];
-  return 'number' in key ? ['t.number', key.number] : ['t.id', key.id];
+function columnOf(key: TokenKey): readonly [column: 'slug' | 'number' | 'id', value: string | number] {
+  if ('slug' in key) return ['slug', key.slug];
+  return 'number' in key ? ['number', key.number] : ['id', key.id];
 }
+
+const byColumn = (column: string, lock: string): PreparedStatement =>
+  prepared(
+    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and t.${column} = $3 ${lock}`,
+  );
+const FIND = { slug: byColumn('slug', ''), number: byColumn('number', ''), id: byColumn('id', '') };
+const LOCK = 'for update of t';
+const FIND_LOCKED = { slug: byColumn('slug', LOCK), number: byColumn('number', LOCK), id: byColumn('id', LOCK) };
 
 /** One token of an owner, revoked or not. `lock` holds it until the end of the transaction. */
 export async function findToken(
@@ -155,11 +211,8 @@ export async function findToken(
   options: { readonly lock?: boolean } = {},
 ): Promise<TokenView | undefined> {
   const [column, value] = columnOf(key);
-  const [token] = await read(
-    db,
-    `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and ${column} = $3 ${options.lock ? 'for update of t' : ''}`,
-    [owner.organizationId, owner.ownerId, value],
-  );
+  const statement = (options.lock ? FIND_LOCKED : FIND)[column];
+  const [token] = await read(db, statement, [owner.organizationId, owner.ownerId, value]);
   return token;
 }
 
@@ -169,12 +222,11 @@ export async function findTokenById(
   organizationId: string,
   id: string,
 ): Promise<TokenView | undefined> {
-  const [token] = await read(db, `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`, [
-    organizationId,
-    id,
-  ]);
+  const [token] = await read(db, FIND_BY_ID, [organizationId, id]);
   return token;
 }
+
+const FIND_BY_ID = prepared(`select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`);
 
 /** One token by its id, with how many tokens its owner has that are not revoked, counted no further than one beyond the quota. */
 export async function findTokenWithCount(
@@ -183,12 +235,12 @@ export async function findTokenWithCount(
   id: string,
   quota: number,
 ): Promise<(TokenView & { readonly liveCount: number }) | undefined> {
-  const [token] = await read(
-    db,
-    `select ${TOKEN_COLUMNS}, (select count(*)::int from (
-       select 1 from tokens l where l.organization_id = t.organization_id and l.owner_id = t.owner_id and l.revoked_at is null limit $3) as live) as "liveCount"
-     from tokens t where t.organization_id = $1 and t.id = $2`,
-    [organizationId, id, quota + 1],
-  );
+  const [token] = await read(db, FIND_WITH_COUNT, [organizationId, id, quota + 1]);
   return token as (TokenView & { readonly liveCount: number }) | undefined;
 }
+
+const FIND_WITH_COUNT = prepared(
+  `select ${TOKEN_COLUMNS}, (select count(*)::int from (
+     select 1 from tokens l where l.organization_id = t.organization_id and l.owner_id = t.owner_id and l.revoked_at is null limit $3) as live) as "liveCount"
+   from tokens t where t.organization_id = $1 and t.id = $2`,
+);

@@ -47,7 +47,9 @@ export class VerificationEndpoint {
   /** POST /tokens/verify-batch: the answers in the order of the questions. */
   async verifyBatch(request: FastifyRequest): Promise<string> {
     const asker = await requireAsker(this.verifier, request);
-    const tokens = membersOf(request.body, 'body')['tokens'];
+    const members = membersOf(request.body, 'body');
+    for (const name in members) if (name !== 'tokens') throw invalidAt(`body.${name}`, 'unexpected property');
+    const { tokens } = members;
     const countMax = this.config.settings.VERIFY_BATCH_MAX;
     if (!Array.isArray(tokens) || tokens.length > countMax)
       throw invalidAt('body.tokens', `must be a list of at most ${countMax} questions`);

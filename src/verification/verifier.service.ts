@@ -71,6 +71,8 @@ export class Verifier {
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
   private readonly reads = new Map<string, Promise<KnownCredential | undefined>>();
+  /** What a batch has read that could not be kept in memory, by the question that it was read for. */
+  private readonly readAhead = new WeakMap<VerificationRequest, KnownCredential | undefined>();
 
   constructor(
     database: DataSource,
@@ -106,7 +108,9 @@ export class Verifier {
   /** Answers at once where it can, so that the hot path waits for no microtask. Rejects when the database is needed and cannot answer. */
   verify(request: VerificationRequest): Verification | Promise<Verification> {
     const now = Date.now();
-    const found = this.find(request.secret, request.failureAddress, now);
+    const found = this.readAhead.has(request)
+      ? this.readAhead.get(request)
+      : this.find(request.secret, request.failureAddress, now);
     if (found instanceof Promise) return found.then((late) => this.judge(late, request, Date.now()));
     return this.judge(found, request, now);
   }
@@ -147,22 +151,30 @@ export class Verifier {
   }
 
   /**
-   * Reads all of the secrets that are asked about and not in memory with one statement, so that the `verify` of each that
-   * follows finds them there. Those whose address has failed too often are left to their `verify`, which withholds them.
+   * Reads all of the secrets that are asked about and not in memory with one statement, for the `verify` of each that
+   * follows: a thousand questions do not wait for a thousand answers of a slow database. Those whose address has failed
+   * too often are left to their `verify`, which withholds them.
    */
   async warm(requests: readonly VerificationRequest[]): Promise<void> {
     const now = Date.now();
-    if (!this.feed.isFresh(now)) return;
+    const isFresh = this.feed.isFresh(now);
     const missing = new Map<string, MissingSecret>();
     for (const { secret, failureAddress } of requests) {
       if (secret.length === 0 || secret.length > SECRET_LENGTH_MAX) continue;
       const key = keyOf(secret);
-      if (missing.has(key) || this.cache.get(key, now) !== undefined || this.unknown.has(key, now)) continue;
+      if (missing.has(key)) continue;
+      if (isFresh && (this.cache.get(key, now) !== undefined || this.unknown.has(key, now))) continue;
       if (this.failures.isBlocked(failureAddress, now)) continue;
       const digests = this.digests.forLookup(secret);
       if (digests.length > 0) missing.set(key, { secret, digests, failureAddress });
     }
-    if (missing.size > 1) await this.readMany(missing);
+    if (missing.size < 2) return;
+    const found = await this.readMany(missing, isFresh);
+    if (isFresh) return;
+    for (const request of requests) {
+      const key = keyOf(request.secret);
+      if (missing.has(key)) this.readAhead.set(request, found.get(key));
+    }
   }
 
   private admit(found: Found, ipAddress: string | undefined): KnownCredential {
@@ -261,7 +273,10 @@ export class Verifier {
     }
   }
 
-  private async readMany(missing: ReadonlyMap<string, MissingSecret>): Promise<void> {
+  private async readMany(
+    missing: ReadonlyMap<string, MissingSecret>,
+    isFresh: boolean,
+  ): Promise<ReadonlyMap<string, KnownCredential>> {
     const read = this.cache.beginRead();
     try {
       const asked = [...missing].flatMap(([key, { secret, digests }]) =>
@@ -270,15 +285,17 @@ export class Verifier {
       const byDigest = new Map(asked.map((one) => [one.digest.toString('latin1'), one]));
       const rows = await this.lookUps.query<CredentialRow>(CREDENTIAL_QUERY, [asked.map(({ digest }) => digest)]);
       this.counters.misses += missing.size;
-      const found = new Set<string>();
+      const found = new Map<string, KnownCredential>();
       for (const row of rows) {
         const one = byDigest.get(row.digest.toString('latin1'));
         if (one === undefined) continue;
-        found.add(one.key);
-        this.cache.keep(read, one.key, this.take(row, one.secret));
+        const known = this.take(row, one.secret);
+        found.set(one.key, known);
+        if (isFresh) this.cache.keep(read, one.key, known);
       }
       const now = Date.now();
       for (const [key, { failureAddress }] of missing) if (!found.has(key)) this.noteUnknown(key, failureAddress, now);
+      return found;
     } finally {
       this.cache.endRead(read);
     }

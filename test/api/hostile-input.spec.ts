@@ -5,6 +5,7 @@ import { createAccount, signInOwner } from '../support/callers.js';
 import { Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { callOf, holderOf, OPERATIONS, type Scene, setScene } from '../support/route-calls.js';
+import { DIALECTS } from '../support/route-dialects.js';
 import {
   describeRoute,
   type Operation,
@@ -96,7 +97,8 @@ function tokenFor(route: Route, index: number): string {
 }
 
 function shotsOfBodies(): Shot[] {
-  const routes = ROUTES.filter((route) => generatedBodies(route) !== undefined);
+  // What is there shall be there for the next request, so nothing is deleted.
+  const routes = ROUTES.filter((route) => route.method !== 'DELETE' && generatedBodies(route) !== undefined);
   expect(routes.length).toBeGreaterThan(12);
   const each = Math.ceil(BODIES / routes.length);
   return routes.flatMap((route, place) => {
@@ -166,15 +168,12 @@ async function complaintAbout(shot: Shot): Promise<string | undefined> {
   if (status === 204) return text === '' ? undefined : `204 with a body: ${text}`;
   if (status < 300 || (judgesTheBearer && text === '')) return undefined;
   if (text.length > ANSWER_CHARACTERS_MAX) return `an answer of ${text.length} characters`;
-  const isSound = dialect === 'oauth' ? isOAuthError(received) : isProblem(received, shot);
+  const isSound = dialect ? DIALECTS[dialect].isError(received.type, bodyOf(text)) : isProblem(received, shot);
   return isSound ? undefined : `${status} of another shape: ${received.type} ${text}`;
 }
 
-/** RFC 6749 §5.2. */
-function isOAuthError({ type, text }: Received): boolean {
-  const { error, error_description: description, ...rest } = JSON.parse(text) as Record<string, unknown>;
-  const isText = [error, description].every((each) => typeof each === 'string' && each !== '');
-  return type.startsWith('application/json') && isText && Object.keys(rest).length === 0;
+function bodyOf(text: string): Record<string, unknown> {
+  return JSON.parse(text) as Record<string, unknown>;
 }
 
 function isProblem({ status, type, requestId, text }: Received, { url }: Shot): boolean {

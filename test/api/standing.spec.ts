@@ -2,7 +2,8 @@ import { createAccount, expectStatus, issueToken, type Person, signInOwner, uniq
 import { Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectProblem } from '../support/problems.js';
-import { callOf, holderOf, type Scene, setScene } from '../support/route-calls.js';
+import { callOf, holderOf, OPERATIONS, type Scene, setScene } from '../support/route-calls.js';
+import { expectRefused } from '../support/route-dialects.js';
 import { PLATFORM_TOKEN, TENANT_SCOPES, WALK_ENVIRONMENT } from '../support/route-intruders.js';
 import { isOfThePlatform, isPublic, readRoutes } from '../support/route-list.js';
 
@@ -48,8 +49,8 @@ describe('a suspended organization', () => {
       const strangerWithJwt = await scene.owner.colleague({ role: 'admin' });
       for (const caller of [scene.owner, token, strangerWithJwt]) {
         const answer = await caller.request(method, path, call);
-        if (route.operationId === 'introspectToken') expectStatus(answer, 403);
-        else expectProblem(answer, 403, 'organization.suspended');
+        const { dialect } = OPERATIONS[route.operationId]!;
+        expectRefused(answer, dialect, { status: 403, code: 'organization.suspended' });
       }
     },
   );

@@ -1,13 +1,15 @@
 import { createAccount, expectStatus, issueToken, type Person, signInOwner, unique } from './callers.js';
 import type { Client } from './http.js';
 import type { Keyward } from './keyward.js';
+import type { DialectName } from './route-dialects.js';
 import { parametersOf, type Route } from './route-list.js';
+import type { Token } from './wire.js';
 
 /** Things of one organization, for the operations to be about. */
 export interface Scene {
   readonly owner: Person;
   readonly organizationId: string;
-  /** Values of the parameters in paths. */
+  /** Values of the parameters in paths, by name, or by what `names` of an operation says. */
   readonly parameters: Readonly<Record<string, string>>;
   /** What identifies something of this organization and must never be shown to another one. */
   readonly identifiers: readonly string[];
@@ -31,16 +33,27 @@ interface Operation {
   readonly about?: readonly string[];
   /** What is answered with success about a thing that is not there, or not there for the caller. */
   readonly unknown?: string;
-  /** Whose token `tokenSlug` is, where it is not the service account's. */
-  readonly tokenOf?: 'organization' | 'person';
-  /** In which form its refusals are. */
-  readonly dialect?: 'oauth';
+  /** What the parameters of its path stand for in a scene, where that has another name there. */
+  readonly names?: Values;
+  /** In which form its refusals are, where that is not the native one. */
+  readonly dialect?: DialectName;
+  /** It gives away all that the role of the caller allows, so nobody with less succeeds. */
+  readonly grantsTheRole?: true;
   /** Open to everybody, since its answer is whether the request has a good token. */
   readonly judgesTheBearer?: true;
 }
 
-const OF_ORGANIZATION = { tokenOf: 'organization' } as const;
-const OF_PERSON = { tokenOf: 'person' } as const;
+const OF_ORGANIZATION = { names: { tokenSlug: 'tokenSlug of organization' } };
+const OF_PERSON = { names: { tokenSlug: 'tokenSlug of person' } };
+const UNLEASH: Pick<Operation, 'dialect' | 'names'> = {
+  dialect: 'unleash',
+  names: { id: 'accountNumber', tokenId: 'tokenNumber' },
+};
+const KATAPULT: Pick<Operation, 'success' | 'dialect' | 'names'> = {
+  success: 200,
+  dialect: 'katapult',
+  names: { organization: 'organizationId of katapult', api_token: 'tokenId of katapult' },
+};
 const ABOUT_A_SECRET = { success: 200, about: ['secret'] };
 
 /**
@@ -115,7 +128,35 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   updateUserToken: { ...OF_PERSON, success: 200, body: () => ({ name: unique('Renamed') }) },
   revokeUserToken: { ...OF_PERSON, success: 204 },
   rotateUserToken: { ...OF_PERSON, success: 200, body: () => ({}) },
+  unleashListServiceAccounts: { ...UNLEASH, success: 200 },
+  unleashCreateServiceAccount: {
+    ...UNLEASH,
+    success: 201,
+    body: ({ roleNumber }) => ({ username: unique('bot'), name: unique('Bot'), rootRole: Number(roleNumber) }),
+  },
+  unleashUpdateServiceAccount: { ...UNLEASH, success: 200, body: () => ({ name: unique('Renamed') }) },
+  unleashDeleteServiceAccount: { ...UNLEASH, success: 200 },
+  unleashListTokens: { ...UNLEASH, success: 200 },
+  unleashCreateToken: { ...UNLEASH, success: 201, body: pat },
+  unleashDeleteToken: { ...UNLEASH, success: 200 },
+  unleashListUserTokens: { ...UNLEASH, success: 200 },
+  unleashCreateUserToken: { ...UNLEASH, success: 201, body: pat, grantsTheRole: true },
+  unleashDeleteUserToken: { ...UNLEASH, success: 200, names: { id: 'tokenNumber of person' } },
+  katapultListOrganizations: KATAPULT,
+  katapultGetOrganization: KATAPULT,
+  katapultListApiTokens: KATAPULT,
+  katapultCreateApiToken: {
+    ...KATAPULT,
+    body: ({ organization }) => ({ organization: { id: organization }, properties: { name: unique('Token') } }),
+  },
+  katapultUpdateApiToken: { ...KATAPULT, body: () => ({ properties: { name: unique('Renamed') } }) },
+  katapultDeleteApiToken: { ...KATAPULT, body: ({ api_token }) => ({ api_token: { id: api_token } }) },
+  katapultRegenerateApiTokenSecret: KATAPULT,
 };
+
+function pat(): object {
+  return { description: unique('Token'), expiresAt: new Date(Date.now() + 3_600_000).toISOString() };
+}
 
 /** Makes an organization with one of everything. Its custom roles are empty, so that everybody may give and take it. */
 export async function setScene(keyward: Keyward): Promise<Scene> {
@@ -125,17 +166,19 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
   const account = await createAccount(owner, { name: unique('Account'), slug: accountSlug });
   const token = await issueToken(owner, accountSlug, { slug: unique('token'), scopes: [] });
   const [ofOrganization, ofPerson] = [unique('token'), unique('token')];
-  for (const [path, slug] of [
-    ['/organization/tokens', ofOrganization],
-    ['/user/tokens', ofPerson],
-  ] as const)
-    expectStatus(await owner.post(path, { body: { name: unique('Token'), slug, scopes: [] } }), 201);
+  const tokenAt = async (path: string, slug: string): Promise<Token> =>
+    expectStatus(await owner.post<Token>(path, { body: { name: unique('Token'), slug, scopes: [] } }), 201);
+  await tokenAt('/organization/tokens', ofOrganization);
+  const personal = await tokenAt('/user/tokens', ofPerson);
   const [role, roleOfMember] = [unique('role'), unique('role')].map((slug) => ({
     slug,
     name: unique('Role'),
     scopes: [],
   }));
-  for (const body of [role, roleOfMember]) expectStatus(await owner.post('/organization/roles', { body }), 201);
+  const addRole = async (body: object): Promise<{ number: number }> =>
+    expectStatus(await owner.post<{ number: number }>('/organization/roles', { body }), 201);
+  const { number: roleNumber } = await addRole(role!);
+  await addRole(roleOfMember!);
   const person = { subject: unique('subject'), name: unique('Person'), role: roleOfMember!.slug };
   const member = expectStatus(await owner.post<{ id: string }>('/organization/members', { body: person }), 201);
   return {
@@ -147,7 +190,13 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
       tokenSlug: token.slug,
       'tokenSlug of organization': ofOrganization,
       'tokenSlug of person': ofPerson,
+      accountNumber: String(account.number),
+      tokenNumber: String(token.number),
+      'tokenNumber of person': String(personal.number),
+      'organizationId of katapult': `org_${organization.id}`,
+      'tokenId of katapult': `tok_${token.id}`,
       roleSlug: role!.slug,
+      roleNumber: String(roleNumber),
       userId: member.id,
       code: 'token.not_found',
       secret: token.token,
@@ -174,9 +223,13 @@ export async function setScene(keyward: Keyward): Promise<Scene> {
 
 /** The things of a scene under the names that they have in a route. */
 export function valuesOf(route: Route, { parameters }: Scene): Values {
-  const { tokenOf } = OPERATIONS[route.operationId] ?? {};
-  const tokenSlug = parameters[tokenOf === undefined ? 'tokenSlug' : `tokenSlug of ${tokenOf}`]!;
-  return { ...parameters, tokenSlug };
+  const named = parametersOf(route).map((name) => [name, parameters[thingBehind(route, name)]]);
+  return { ...parameters, ...(Object.fromEntries(named) as Values) };
+}
+
+/** What a parameter of a route stands for in a scene. */
+export function thingBehind(route: Route, name: string): string {
+  return OPERATIONS[route.operationId]?.names?.[name] ?? name;
 }
 
 /** The request of a route about things of a scene, some of them replaced. */

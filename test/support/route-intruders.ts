@@ -46,6 +46,10 @@ export function missingParameters(): Record<string, string> {
     tokenSlug: unique('token'),
     roleSlug: unique('role'),
     userId: randomUUID(),
+    id: '2000000000',
+    tokenId: '2000000001',
+    organization: `org_${randomUUID()}`,
+    api_token: `tok_${randomUUID()}`,
     code: 'token.not_there',
     secret: generateSecret('kw', 's'),
   };

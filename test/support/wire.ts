@@ -6,6 +6,7 @@ export interface User {
 
 export interface ServiceAccount {
   readonly id: string;
+  readonly number: number;
   readonly slug: string;
   readonly externalId: string;
   readonly name: string;
@@ -19,6 +20,7 @@ export interface ServiceAccount {
 
 export interface Token {
   readonly id: string;
+  readonly number: number;
   readonly slug: string;
   readonly name: string;
   readonly scopes: readonly string[];
