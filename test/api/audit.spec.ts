@@ -4,7 +4,7 @@ import { type Keyward, startKeyward } from '../support/keyward.js';
 import { type Call, callOf, holderOf, OPERATIONS, type Scene, setScene } from '../support/route-calls.js';
 import { fingerprintOf } from '../support/route-fingerprint.js';
 import { missingParameters, PLATFORM_TOKEN, WALK_ENVIRONMENT } from '../support/route-intruders.js';
-import { isOfThePlatform, parametersOf, readRoutes, type Route } from '../support/route-list.js';
+import { isForPeople, isOfThePlatform, parametersOf, readRoutes, type Route } from '../support/route-list.js';
 import { expectProblem } from '../support/problems.js';
 
 interface Row {
@@ -31,6 +31,22 @@ interface Change {
   readonly undoes?: string;
 }
 
+const ISSUED = ['annotations', 'authorizedIpAddresses', 'expiresAt', 'name', 'rateLimit', 'scopes', 'slug'];
+const RENAMED = { before: ['name'], after: ['name'] };
+const TOKEN = {
+  issued: { type: 'token.issued', after: ISSUED },
+  issuedToAccount: { type: 'token.issued', after: [...ISSUED, 'serviceAccountId'] },
+  issuedToPerson: { type: 'token.issued', after: [...ISSUED, 'userId'] },
+  updated: { type: 'token.updated', ...RENAMED },
+  revoked: { type: 'token.revoked', before: ['name'] },
+  rotated: { type: 'token.rotated', after: ['previousSecretsRetireAt'] },
+};
+const ACCOUNT = {
+  created: { type: 'service_account.created', after: ['description', 'name', 'roleNumber', 'slug'] },
+  updated: { type: 'service_account.updated', ...RENAMED },
+  deleted: { type: 'service_account.deleted', before: ['name', 'slug'] },
+};
+
 /** What each operation that changes something writes down. */
 const CHANGES: Readonly<Record<string, Change>> = {
   updateOrganization: { type: 'organization.updated', before: ['name'], after: ['name'] },
@@ -43,21 +59,34 @@ const CHANGES: Readonly<Record<string, Change>> = {
   createOrganization: { type: 'organization.created', after: ['name', 'slug'] },
   suspendOrganization: { type: 'organization.suspended' },
   resumeOrganization: { type: 'organization.resumed', undoes: 'suspendOrganization' },
-  createServiceAccount: { type: 'service_account.created', after: ['description', 'name', 'roleNumber', 'slug'] },
-  updateServiceAccount: { type: 'service_account.updated', before: ['name'], after: ['name'] },
-  deleteServiceAccount: { type: 'service_account.deleted', before: ['name', 'slug'] },
+  createServiceAccount: ACCOUNT.created,
+  updateServiceAccount: ACCOUNT.updated,
+  deleteServiceAccount: ACCOUNT.deleted,
   disableServiceAccount: { type: 'service_account.disabled' },
   enableServiceAccount: { type: 'service_account.enabled', undoes: 'disableServiceAccount' },
-  createToken: {
-    type: 'token.issued',
-    after: [
-      ...['annotations', 'authorizedIpAddresses', 'expiresAt', 'name', 'rateLimit', 'scopes'],
-      ...['serviceAccountId', 'slug'],
-    ],
-  },
-  updateToken: { type: 'token.updated', before: ['name'], after: ['name'] },
-  revokeToken: { type: 'token.revoked', before: ['name'] },
-  rotateToken: { type: 'token.rotated', after: ['previousSecretsRetireAt'] },
+  createToken: TOKEN.issuedToAccount,
+  updateToken: TOKEN.updated,
+  revokeToken: TOKEN.revoked,
+  rotateToken: TOKEN.rotated,
+  createOrganizationToken: TOKEN.issued,
+  updateOrganizationToken: TOKEN.updated,
+  revokeOrganizationToken: TOKEN.revoked,
+  rotateOrganizationToken: TOKEN.rotated,
+  createUserToken: TOKEN.issuedToPerson,
+  updateUserToken: TOKEN.updated,
+  revokeUserToken: TOKEN.revoked,
+  rotateUserToken: TOKEN.rotated,
+  unleashCreateServiceAccount: ACCOUNT.created,
+  unleashUpdateServiceAccount: ACCOUNT.updated,
+  unleashDeleteServiceAccount: ACCOUNT.deleted,
+  unleashCreateToken: TOKEN.issuedToAccount,
+  unleashDeleteToken: TOKEN.revoked,
+  unleashCreateUserToken: TOKEN.issuedToPerson,
+  unleashDeleteUserToken: TOKEN.revoked,
+  katapultCreateApiToken: TOKEN.issued,
+  katapultUpdateApiToken: TOKEN.updated,
+  katapultRegenerateApiTokenSecret: TOKEN.rotated,
+  katapultDeleteApiToken: TOKEN.revoked,
 };
 /** Operations that only ask, though their method is POST. */
 const QUESTIONS = ['verifyToken', 'verifyTokens', 'introspectToken'];
@@ -94,7 +123,7 @@ function eventsOfRequest(requestId: string): Promise<Row[]> {
 /** A scene of its own with a token that may do what the route asks for, and the route's call. */
 async function prepare(route: Route): Promise<{ scene: Scene; caller: Client; call: Call }> {
   const scene = await setScene(keyward);
-  const caller = isOfThePlatform(route) ? operator : await holderOf(scene, route.scopes);
+  const caller = await callerOf(route, scene);
   const { undoes } = CHANGES[route.operationId]!;
   const first = ROUTES.find(({ operationId }) => operationId === undoes);
   if (first !== undefined) {
@@ -107,31 +136,48 @@ async function prepare(route: Route): Promise<{ scene: Scene; caller: Client; ca
   return { scene, caller: isLocked ? await elsewhere(scene, route) : caller, call: callOf(route, scene) };
 }
 
+async function callerOf(route: Route, scene: Scene): Promise<Client> {
+  if (isOfThePlatform(route)) return operator;
+  if (isForPeople(route) || OPERATIONS[route.operationId]!.grantsTheRole) return scene.owner;
+  return holderOf(scene, route.scopes);
+}
+
+/** How the trail names the caller. */
+async function actorOf(caller: Client, scene: Scene): Promise<object> {
+  if (caller === scene.owner) {
+    const { sub, name } = scene.owner.claims;
+    const [user] = await keyward.sql<{ id: string }>('select id from users where subject = $1', [sub]);
+    return { actor_kind: 'user', actor_id: user!.id, actor_name: name, credential_id: null };
+  }
+  const token = expectStatus(await caller.get<{ id: string; serviceAccountId: string }>('/tokens/current'), 200);
+  const [account] = await keyward.sql<{ name: string }>('select name from service_accounts where id = $1', [
+    token.serviceAccountId,
+  ]);
+  return {
+    actor_kind: 'service_account',
+    actor_id: token.serviceAccountId,
+    actor_name: account!.name,
+    credential_id: token.id,
+  };
+}
+
 async function elsewhere(scene: Scene, route: Route): Promise<Client> {
   const slug = unique('other-account');
   expectStatus(await scene.owner.post('/service-accounts', { body: { name: 'Other account', slug } }), 201);
   return holderOf({ ...scene, parameters: { ...scene.parameters, serviceAccountSlug: slug } }, route.scopes);
 }
 
-interface Actor {
-  readonly id: string;
-  readonly serviceAccountId: string;
-}
-
 describe('an operation that changes something', () => {
   it('is in the table of this test', () => {
     const unknown = ROUTES.filter(({ method, operationId }) => method !== 'GET' && !QUESTIONS.includes(operationId));
     expect(unknown.filter(({ operationId }) => !(operationId in CHANGES))).toEqual([]);
-    expect(CHANGING).toHaveLength(Object.keys(CHANGES).length);
+    expect(Object.keys(CHANGES).filter((id) => !(id in OPERATIONS))).toEqual([]);
   });
 
   it.each(EACH_CHANGE)('leaves one event in its own transaction: %s', async (_, route) => {
     const { scene, caller, call } = await prepare(route);
     const { type, before, after } = CHANGES[route.operationId]!;
-    const actor = expectStatus(await caller.get<Actor>('/tokens/current'), 200);
-    const [standing] = await keyward.sql<{ name: string }>('select name from service_accounts where id = $1', [
-      actor.serviceAccountId,
-    ]);
+    const actor = await actorOf(caller, scene);
     const requestId = unique('request');
     const count = await countEvents();
     const sent = { body: call.body, headers: { ...call.headers, 'x-request-id': requestId } };
@@ -143,20 +189,18 @@ describe('an operation that changes something', () => {
     expect(more).toEqual([]);
     expect(row).toMatchObject({
       type,
-      actor_kind: 'service_account',
-      actor_id: actor.serviceAccountId,
-      actor_name: standing!.name,
-      credential_id: actor.id,
+      ...actor,
       ip_address: '127.0.0.1',
       resource_type: type.split('.')[0],
     });
     if (route.operationId !== 'createOrganization') expect(row!.organization_id).toBe(scene.organizationId);
     expect(Object.keys(row!.before ?? {}).sort()).toEqual(before ?? []);
-    expect(Object.keys(row!.after ?? {}).sort()).toEqual(after ?? []);
+    expect(Object.keys(row!.after ?? {}).sort()).toEqual([...(after ?? [])].sort());
     for (const name of before?.filter((each) => after?.includes(each)) ?? []) {
       expect(row!.before![name]).not.toEqual(row!.after![name]);
     }
-    const body = (call.body ?? {}) as Record<string, unknown>;
+    const isNative = OPERATIONS[route.operationId]!.dialect === undefined;
+    const body = (isNative ? (call.body ?? {}) : {}) as Record<string, unknown>;
     for (const name of after ?? []) if (name in body) expect(row!.after![name]).toEqual(body[name]);
     const written = await keyward.sql<{ transaction: string }>(ROW_OF[row!.resource_type]!, [
       row!.organization_id,
@@ -175,16 +219,20 @@ describe('an operation that changes something', () => {
       await nobody.request(call.method, call.path, call),
       await caller.request(call.method, call.path, { ...call, headers: { authorization: 'Bearer nothing' } }),
     ];
-    if (call.body !== undefined) refused.push(await caller.request(call.method, call.path, { body: { no: 'such' } }));
+    const { dialect } = OPERATIONS[route.operationId]!;
+    // The dialects ignore what they do not know: such a change is empty, and such a deletion goes by the path.
+    const isOpenToAll = dialect !== undefined && /^(PUT|DELETE)$/.test(route.method);
+    if (call.body !== undefined && !isOpenToAll)
+      refused.push(await caller.request(call.method, call.path, { body: { no: 'such' } }));
     if (parametersOf(route).length > 0) {
       const { method, path, body } = callOf(route, scene, missing);
       refused.push(await caller.request(method, path, { body }));
     }
-    if (/^(PUT|PATCH|DELETE)$/.test(route.method)) {
+    if (dialect === undefined && /^(PUT|PATCH|DELETE)$/.test(route.method)) {
       const headers = { 'if-match': '"999"' };
       refused.push(await caller.request(call.method, call.path, { body: call.body, headers }));
     }
-    for (const answer of refused) expect([401, 403, 404, 412, 422]).toContain(answer.status);
+    for (const answer of refused) expect([400, 401, 403, 404, 412, 422]).toContain(answer.status);
     expect(await fingerprintOf(keyward)).toEqual(before);
   });
 
@@ -220,7 +268,8 @@ describe('an operation that changes something', () => {
     try {
       const before = await fingerprintOf(keyward);
       const answer = await caller.request(call.method, call.path, call);
-      expectProblem(answer, 500, 'service.internal');
+      if (OPERATIONS[route.operationId]!.dialect === undefined) expectProblem(answer, 500, 'service.internal');
+      else expectStatus(answer, 500);
       expect(await fingerprintOf(keyward)).toEqual(before);
     } finally {
       await keyward.sql('alter table audit_events drop constraint ck_audit_events_full');
