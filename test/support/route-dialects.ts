@@ -37,6 +37,7 @@ const KATAPULT_REFUSALS: Readonly<Record<string, readonly [status: number, code:
   'authentication.required': [400, 'missing_api_token'],
   'authentication.invalid': [403, 'invalid_api_token'],
   'access.denied': [403, 'scope_not_granted'],
+  'organization.suspended': [403, 'organization_suspended'],
   'organization.not_found': [404, 'organization_not_found'],
   'token.not_found': [404, 'api_token_not_found'],
 };

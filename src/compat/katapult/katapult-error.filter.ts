@@ -137,7 +137,15 @@ export class KatapultErrorFilter implements ExceptionFilter {
       case 'rate_limit_reached':
         // Without a count, it is the limit on credentials that failed.
         return { total_permitted: rateState?.limit ?? this.config.settings.FAILED_VERIFICATIONS_PER_MINUTE };
-      default:
+      case 'missing_api_token':
+      case 'invalid_argument':
+      case 'missing_required_argument':
+      case 'organization_suspended':
+      case 'organization_not_found':
+      case 'api_token_not_found':
+      case 'route_not_found':
+      case 'unhandled_exception':
+      case 'service_unavailable':
         return {};
     }
   }
