@@ -1,6 +1,6 @@
 // Proves that a dialect is a door and nothing more: `node scripts/ci-without-dialect.mjs unleash [jest argument …]`. In a scratch copy its
-// folder, its two lines in app.module.ts, its own tests and what the documentation says of the dialects are deleted. The rest must
-// compile, generate its documents, and pass its tests (those that the further arguments choose).
+// folder, its two lines in app.module.ts, its own tests and clients and what the documentation says of the dialects are deleted. The rest
+// must compile, generate its documents, and pass its tests (those that the further arguments choose).
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +23,9 @@ symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 
 rmSync(join(copy, 'src/compat', dialect), { recursive: true });
 rmSync(join(copy, 'openapi', `${dialect}.json`));
+rmSync(join(copy, 'docs/clients', `${dialect}.mjs`));
+rmSync(join(copy, 'test/clients/stories', `${dialect}.story.ts`));
+rmSync(join(copy, 'test/clients/stories/generated', `${dialect}.d.ts`));
 rmSync(join(copy, 'docs/compatibility.md'));
 dropLines('src/app.module.ts', new RegExp(`${dialect}.*module`, 'i'), 2);
 rewrite('README.md', (text) => text.replace(/<!-- dialects -->[\s\S]*?<!-- end of the dialects -->/g, ''));

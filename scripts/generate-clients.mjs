@@ -23,8 +23,8 @@ for (const name of names) {
   }
 }
 
-/** Without the descriptions, which would change it more often than the API changes. */
+/** Without the descriptions, which would change it more often than the API changes. What has a default may be left out of a request. */
 async function typesOf(document) {
-  const tree = await openapiTypeScript(pathToFileURL(resolve(document)), { silent: true });
+  const tree = await openapiTypeScript(pathToFileURL(resolve(document)), { silent: true, defaultNonNullable: false });
   return `// Generated from ${document} by \`npm run generate\`.\n${astToString(tree, { formatOptions: { removeComments: true } })}`;
 }

@@ -122,7 +122,9 @@ async function shapeRequests(instance: FastifyInstance, config: Config, dialects
   });
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    if (dialects.at(request.url.split('?', 1)[0] ?? '/')?.readsBodies) request.headers = NO_BODY;
+    // By the route, where there is one: a path may be written in several ways (`/c%6Fre/v1`).
+    const path = request.routeOptions.url ?? request.url.split('?', 1)[0] ?? '/';
+    if (dialects.at(path)?.readsBodies) request.headers = NO_BODY;
     done();
   });
   instance.addHook('onResponse', (request, reply, done) => {

@@ -324,6 +324,16 @@ describe('a body', () => {
     expectRefused(await caller.post(TOKENS, options), 'invalid_json_body', { details: expect.any(String) });
   });
 
+  it('is read and refused alike where the path is written in another way', async () => {
+    const path = TOKENS.replace('/core', '/c%6Fre');
+    for (const method of ['GET', 'POST']) {
+      const body = { organization: tenant.lookup, properties: { name: unique('written') } };
+      expectStatus(await caller.request(method, path, { body }), 200);
+      expectRefused(await caller.request(method, path, { body: '{' }), 'invalid_json_body');
+      expectRefused(await caller.holding('x').request(method, path, { body: '{' }), 'invalid_api_token');
+    }
+  });
+
   it('of another type, or no object, is refused', async () => {
     for (const body of ['[]', 'null', '5', '"text"', '[{"organization":1}]'])
       expectRefused(await caller.post(TOKENS, { body }), 'invalid_json_body', { details: expect.any(String) });

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { countOfOrganization, stretchOfOrganization } from '../../src/tokens/token-view.js';
 import { openPool } from '../support/databases.js';
-import type { Answer } from '../support/http.js';
+import type { Answer, Client } from '../support/http.js';
 import { KatapultTenant, type Pagination } from '../support/katapult.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 
@@ -14,7 +14,7 @@ const PAGE = { limit: 30, offset: 0 };
 const COUNTED_MAX = 1_001;
 
 const ROUNDS = 5;
-const REQUESTS_PER_ROUND = 100;
+const REQUESTS_PER_ROUND = 60;
 const RATIO_MAX = 3;
 /** Below this, a difference is that of the clock and of whatever else the machine does. */
 const NOISE_MS = 2;
@@ -25,7 +25,7 @@ const WRITE_TOKENS = `
   written as (
     insert into tokens (id, organization_id, service_account_id, slug, name, scopes, created_at, created_by_id, revoked_at, revoked_by_id)
     select id, $1, case when n % 8 = 0 then $3::uuid end, 'token-' || n, 'token-' || n, '{orders:read}',
-           timestamptz '2026-01-01' + n * interval '1 second', 'spec',
+           timestamptz '2030-01-01' + n * interval '1 second', 'spec',
            case when n % 10 = 0 then now() end, case when n % 10 = 0 then 'spec' end
     from numbers)
   insert into annotations (organization_id, token_id, key, value)
@@ -46,6 +46,9 @@ interface Plan {
 let keyward: Keyward;
 let large: KatapultTenant;
 let small: KatapultTenant;
+/** Who may read the tokens of the one and of the other. */
+let readerOfLarge: Client;
+let readerOfSmall: Client;
 let pool: pg.Pool;
 
 beforeAll(async () => {
@@ -53,6 +56,8 @@ beforeAll(async () => {
   pool = openPool(keyward.databaseUrl);
   large = await KatapultTenant.create(keyward);
   small = await KatapultTenant.create(keyward);
+  readerOfLarge = await large.holder('api_tokens:read');
+  readerOfSmall = await small.holder('api_tokens:read');
   await fill(large, TOKENS_OF_LARGE);
   await fill(small, TOKENS_OF_SMALL);
   await keyward.sql('vacuum analyze tokens, annotations');
@@ -168,12 +173,11 @@ describe(`in an organization of ${TOKENS_OF_LARGE} tokens`, () => {
 describe('the time that a page takes', () => {
   it(`is at the 99th percentile no more than ${RATIO_MAX} times that of an organization of ${TOKENS_OF_SMALL} tokens`, async () => {
     const times: Record<'large' | 'small', number[]> = { large: [], small: [] };
-    const [ofLargeOne, ofSmallOne] = [await large.holder('api_tokens:read'), await small.holder('api_tokens:read')];
     for (let round = 0; round <= ROUNDS; round += 1) {
       const [ofLarge, ofSmall]: [number[], number[]] = [[], []];
       for (let request = 0; request < REQUESTS_PER_ROUND; request += 1) {
-        ofLarge.push(await timeOf(() => ofLargeOne.get(large.listPath())));
-        ofSmall.push(await timeOf(() => ofSmallOne.get(small.listPath())));
+        ofLarge.push(await timeOf(() => readerOfLarge.get(large.listPath())));
+        ofSmall.push(await timeOf(() => readerOfSmall.get(small.listPath())));
       }
       if (round === 0) continue; // until everything is warm
       times.large.push(percentile99(ofLarge));

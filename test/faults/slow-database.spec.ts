@@ -16,6 +16,8 @@ const BOUND_MS = 2_000;
 const LOOK_UP_TIMEOUT_MS = 1_000;
 /** The waits for a connection and for an answer, and both once more when the connection seems to be dead. */
 const ANSWERED_WITHIN_MS = 4 * LOOK_UP_TIMEOUT_MS;
+/** Longer than anybody may wait. */
+const SLOW_MS = ANSWERED_WITHIN_MS + LOOK_UP_TIMEOUT_MS;
 const HEALED_WITHIN_MS = 2_000;
 /** That verifications have for themselves. */
 const CONNECTIONS = 5;
@@ -107,7 +109,7 @@ describe('while a database answers later than anybody may wait', () => {
     slowAt = performance.now();
     const loads = [new Load(asker, tokens, 6 * CONNECTIONS, PAUSE_MS), new Load(asker, [remembered], 1, PAUSE_MS)];
     [others, known] = await whileAsking(loads, async () => {
-      await delay(3 * LOOK_UP_TIMEOUT_MS);
+      await delay(SLOW_MS);
       statements = proxy.countStatements(CREDENTIAL_QUERY) - before;
       release();
       fastAt = performance.now();

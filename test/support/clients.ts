@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import ts from 'typescript';
 
-const STORIES = resolve('test/clients/stories');
+/** For a test that runs a generator and a compiler. */
+export const TYPES_TIMEOUT_MS = 60_000;
 
 /** How a program ended, and what it wrote. */
 export interface Outcome {
@@ -12,63 +10,35 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a script with this Node and nothing of this process's environment but its PATH. */
-export function runScript(path: string, parameters: string[] = [], env: Record<string, string> = {}): Promise<Outcome> {
-  return new Promise((accept) => {
-    const options = { env: { PATH: process.env['PATH'], ...env } };
-    execFile(process.execPath, [path, ...parameters], options, (error, stdout, stderr) =>
-      accept({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
+/** What a story is compiled with: as strict as our own sources, and in a program that is no part of them. */
+const COMPILER_OPTIONS =
+  '--ignoreConfig --noEmit --pretty false --strict --noUncheckedIndexedAccess --skipLibCheck --lib es2024,dom --module nodenext --target es2023';
 
 /** Runs the script in docs/clients that tells the story of a dialect. */
 export function runClientScript(dialect: string, url: string, jwt: string): Promise<Outcome> {
-  return runScript(`docs/clients/${dialect}.mjs`, [], { KEYWARD: url, JWT: jwt });
+  return run(`docs/clients/${dialect}.mjs`, [], { KEYWARD: url, JWT: jwt });
 }
 
-/** Whether the generated types of these documents are those that are checked in; otherwise says which are not. */
-export async function compareGeneratedTypes(...documents: string[]): Promise<string> {
-  return (await runScript('scripts/generate-clients.mjs', ['--check', ...documents])).stderr;
+/**
+ * Asserts that the generated types of these documents are those that are checked in, and that the story is well typed with them.
+ * Where a story expects an error of the compiler, it is one that there is none.
+ */
+export async function expectTypes(dialect: string, ...documents: string[]): Promise<void> {
+  const story = `test/clients/stories/${dialect}.story.ts`;
+  const outcomes = await Promise.all([
+    run('scripts/generate-clients.mjs', ['--check', ...documents]),
+    run('node_modules/typescript/bin/tsc', [...COMPILER_OPTIONS.split(' '), story]),
+  ]);
+  const success = { code: 0, stdout: '', stderr: '' };
+  expect(outcomes).toEqual([success, success]);
 }
 
-/** A text of a story, and what would be wrong there in its place. */
-export type Mistake = readonly [right: string, wrong: string];
-
-/** What the compiler has to say of the story as it is, and of each version of it that has one of the mistakes. */
-export class StoryCompilation {
-  /** Empty when the story is well typed. */
-  readonly errors: readonly string[];
-  /** For each mistake whether the compiler finds it. */
-  readonly isFound: readonly boolean[];
-
-  constructor(dialect: string, mistakes: readonly Mistake[]) {
-    const story = readFileSync(`${STORIES}/${dialect}.story.ts`, 'utf8');
-    const versions = mistakes.map(([right, wrong]) => {
-      if (!story.includes(right)) throw new Error(`the story of ${dialect} has no ${right}`);
-      return story.replace(right, wrong);
-    });
-    const [errors = [], ...found] = compile([story, ...versions]);
-    this.errors = errors;
-    this.isFound = found.map((messages) => messages.length > 0);
-  }
-}
-
-/** Type-checks texts as if they stood beside the stories; the answer has the errors of each. */
-function compile(texts: readonly string[]): string[][] {
-  const { config } = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)) as {
-    config: ts.TsConfigSourceFile;
-  };
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, resolve('.'));
-  const host = ts.createCompilerHost(options);
-  const files = new Map(texts.map((text, index) => [`${STORIES}/version-${index}.ts`, text]));
-  const { fileExists, readFile } = host;
-  host.fileExists = (path) => files.has(path) || fileExists(path);
-  host.readFile = (path) => files.get(path) ?? readFile(path);
-  const program = ts.createProgram([...files.keys()], { ...options, types: ['node'], noEmit: true }, host);
-  return [...files.keys()].map((path) =>
-    ts
-      .getPreEmitDiagnostics(program, program.getSourceFile(path))
-      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')),
-  );
+/** Runs a script with this Node, and with nothing of this process's environment but its PATH. */
+function run(script: string, parameters: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((accept) => {
+    const options = { env: { PATH: process.env['PATH'], ...env } };
+    execFile(process.execPath, [script, ...parameters], options, (error, stdout, stderr) =>
+      accept({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
 }

@@ -41,7 +41,7 @@ function readText(stream: IncomingMessage, announced: number, bytesMax: number):
       chunks.push(chunk);
     };
     if (announced > bytesMax) return refuse();
-    if (stream.destroyed) return onCut(); // nothing more would ever be heard of it
+    if (stream.destroyed || stream.readableEnded) return onCut(); // nothing more would ever be heard of it
     stream.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
   });
 }

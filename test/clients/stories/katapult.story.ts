@@ -3,6 +3,7 @@ import { bodyOf, refusalOf } from './answers.js';
 import type { components, paths } from './generated/katapult.js';
 
 type ApiToken = components['schemas']['KatapultApiToken'];
+type KatapultClient = ReturnType<typeof clientOf>;
 
 /** What a program with a generated client meets, from the creation of a token to its end. */
 export interface KatapultStory {
@@ -17,9 +18,7 @@ export interface KatapultStory {
 }
 
 export async function tellKatapultStory(baseUrl: string, jwt: string): Promise<KatapultStory> {
-  const clientOf = (credential: string) =>
-    createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${credential}` }, querySerializer });
-  const owner = clientOf(jwt);
+  const owner = clientOf(baseUrl, jwt);
 
   const { organizations } = bodyOf(await owner.GET('/core/v1/organizations'));
   const organization = { id: organizations[0]?.id };
@@ -46,13 +45,13 @@ export async function tellKatapultStory(baseUrl: string, jwt: string): Promise<K
   const list = '/core/v1/organizations/{organization}/api_tokens';
   const { api_tokens: listed, pagination } = bodyOf(await owner.GET(list, { params: tokensOf('payments') }));
   const others = bodyOf(await owner.GET(list, { params: tokensOf('support') }));
-  const seen = bodyOf(await clientOf(created.secret ?? '').GET(list, { params: tokensOf('payments') }));
+  const seen = bodyOf(await clientOf(baseUrl, created.secret ?? '').GET(list, { params: tokensOf('payments') }));
 
   const token = { params: { path: { api_token: '_' } }, body: { api_token: { id: created.id } } };
   const { api_token: regenerated } = bodyOf(
     await owner.POST('/core/v1/api_tokens/{api_token}/regenerate_secret', token),
   );
-  const old = refusalOf(await clientOf(created.secret ?? '').GET(list, { params: tokensOf('payments') }), 403);
+  const old = refusalOf(await clientOf(baseUrl, created.secret ?? '').GET(list, { params: tokensOf('payments') }), 403);
 
   const { api_token: deleted } = bodyOf(await owner.DELETE('/core/v1/api_tokens/{api_token}', token));
   const gone = refusalOf(await owner.DELETE('/core/v1/api_tokens/{api_token}', token), 404);
@@ -68,8 +67,29 @@ export async function tellKatapultStory(baseUrl: string, jwt: string): Promise<K
   };
 }
 
+function clientOf(baseUrl: string, credential: string) {
+  return createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${credential}` }, querySerializer });
+}
+
 /** Encodes the brackets in the names of the arguments too, which the client's own serializer leaves as they are. */
 function querySerializer(query: object): string {
   const pairs = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]);
   return new URLSearchParams(pairs).toString();
+}
+
+/** Never called: what the generated types must not let pass. */
+export async function mistakes(client: KatapultClient, token: ApiToken): Promise<void> {
+  const path = { organization: '_' };
+  // @ts-expect-error no such path
+  await client.GET('/core/v1/organizations/{organization}/tokens', { params: { path } });
+  await client.GET('/core/v1/organizations/{organization}/api_tokens', {
+    // @ts-expect-error no such argument
+    params: { path, query: { 'organization[slug]': 'acme' } },
+  });
+  // @ts-expect-error the body is missing
+  await client.DELETE('/core/v1/api_tokens/{api_token}', { params: { path: { api_token: token.id } } });
+  // @ts-expect-error null where there is no value
+  token.expires_at.toFixed();
+  // @ts-expect-error null but where it was just made
+  token.secret.slice(0, 4);
 }

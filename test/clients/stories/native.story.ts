@@ -4,6 +4,7 @@ import type { components, paths as NativePaths } from './generated/native.js';
 import type { paths as VerificationPaths } from './generated/verification.js';
 
 type Token = components['schemas']['TokenResponse'];
+type NativeClient = ReturnType<typeof clientOf>;
 
 /** What a program with a generated client meets, from the creation of a service account to its end. */
 export interface NativeStory {
@@ -17,9 +18,7 @@ export interface NativeStory {
 }
 
 export async function tellNativeStory(baseUrl: string, jwt: string): Promise<NativeStory> {
-  const clientOf = (credential: string) =>
-    createClient<NativePaths & VerificationPaths>({ baseUrl, headers: { authorization: `Bearer ${credential}` } });
-  const owner = clientOf(jwt);
+  const owner = clientOf(baseUrl, jwt);
 
   const account = bodyOf(await owner.POST('/service-accounts', { body: { name: 'Billing' } }));
   const path = { serviceAccountSlug: account.slug };
@@ -36,7 +35,7 @@ export async function tellNativeStory(baseUrl: string, jwt: string): Promise<Nat
     await owner.GET('/service-accounts/{serviceAccountSlug}/tokens', { params: { path, query: { limit: 1 } } }),
   );
 
-  const bearer = clientOf(secret);
+  const bearer = clientOf(baseUrl, secret);
   const accounts = bodyOf(await bearer.GET('/service-accounts'));
   const before = bodyOf(await owner.POST('/tokens/verify', { body: { token: secret } }));
   expectNoBody(
@@ -63,4 +62,22 @@ export async function tellNativeStory(baseUrl: string, jwt: string): Promise<Nat
 /** A list comes bare, or as a page where a limit was sent. */
 function itemsOf<Item>(list: Item[] | { items: Item[] }): Item[] {
   return Array.isArray(list) ? list : list.items;
+}
+
+function clientOf(baseUrl: string, credential: string) {
+  return createClient<NativePaths & VerificationPaths>({ baseUrl, headers: { authorization: `Bearer ${credential}` } });
+}
+
+/** Never called: what the generated types must not let pass. */
+export async function mistakes(client: NativeClient, token: Token): Promise<void> {
+  // @ts-expect-error no such path
+  await client.GET('/service-account');
+  // @ts-expect-error no such argument
+  await client.POST('/service-accounts', { body: { nmae: 'Billing' } });
+  // @ts-expect-error an argument is missing
+  await client.POST('/tokens/verify', { body: { scopes: [] } });
+  // @ts-expect-error it is a number
+  await client.GET('/service-accounts', { params: { query: { limit: 'all' } } });
+  // @ts-expect-error lists have no secrets
+  void token.token;
 }

@@ -2,19 +2,20 @@ import createClient from 'openapi-fetch';
 import { bodyOf, expectNoBody, refusalOf } from './answers.js';
 import type { components, paths } from './generated/unleash.js';
 
+type UnleashPat = components['schemas']['UnleashPat'];
+type UnleashClient = ReturnType<typeof clientOf>;
+
 /** What a program with a generated client meets, from the creation of a service account to its end. */
 export interface UnleashStory {
   readonly secret: string;
-  readonly listed: readonly components['schemas']['UnleashPat'][];
+  readonly listed: readonly UnleashPat[];
   readonly accountsSeen: readonly string[];
   readonly refusals: readonly string[];
   readonly accountsLeft: number;
 }
 
 export async function tellUnleashStory(baseUrl: string, jwt: string): Promise<UnleashStory> {
-  // The credential stands alone in its header.
-  const clientOf = (credential: string) => createClient<paths>({ baseUrl, headers: { authorization: credential } });
-  const owner = clientOf(jwt);
+  const owner = clientOf(baseUrl, jwt);
 
   const { rootRoles } = bodyOf(await owner.GET('/api/admin/service-account'));
   const viewer = rootRoles.find(({ type, name }) => type === 'root' && name === 'Viewer');
@@ -33,7 +34,7 @@ export async function tellUnleashStory(baseUrl: string, jwt: string): Promise<Un
   );
   const { pats } = bodyOf(await owner.GET('/api/admin/service-account/{id}/token', { params: { path } }));
 
-  const bearer = clientOf(issued.secret);
+  const bearer = clientOf(baseUrl, issued.secret);
   const { serviceAccounts } = bodyOf(await bearer.GET('/api/admin/service-account'));
   const forbidden = refusalOf(await bearer.DELETE('/api/admin/service-account/{id}', { params: { path } }), 403);
 
@@ -53,4 +54,23 @@ export async function tellUnleashStory(baseUrl: string, jwt: string): Promise<Un
     refusals: [forbidden.name, refused.name],
     accountsLeft: left.serviceAccounts.length,
   };
+}
+
+/** The credential stands alone in its header. */
+function clientOf(baseUrl: string, credential: string) {
+  return createClient<paths>({ baseUrl, headers: { authorization: credential } });
+}
+
+/** Never called: what the generated types must not let pass. */
+export async function mistakes(client: UnleashClient, token: UnleashPat): Promise<void> {
+  // @ts-expect-error no such path
+  await client.GET('/api/admin/service-accounts');
+  // @ts-expect-error an argument is missing
+  await client.POST('/api/admin/user/tokens', { body: { description: 'Laptop' } });
+  // @ts-expect-error it is a number
+  await client.DELETE('/api/admin/service-account/{id}', { params: { path: { id: 'dashboard' } } });
+  // @ts-expect-error lists have no secrets
+  void token.secret;
+  // @ts-expect-error it is null until the first use
+  token.seenAt.slice(0, 10);
 }

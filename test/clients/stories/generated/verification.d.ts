@@ -129,7 +129,7 @@ export interface components {
             token: string;
             scopes?: string[];
             ipAddress?: string;
-            cost: number;
+            cost?: number;
         };
         VerifiedOrganizationResponse: {
             id: string;
