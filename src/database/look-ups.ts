@@ -2,6 +2,8 @@ import pg from 'pg';
 import type { DatabaseAddress } from './database-address.js';
 import { isConnectionLost } from './database-failure.js';
 import { destroyIdle } from './dead-connections.js';
+import type { PreparedStatement } from './prepared-statement.js';
+import { TYPE_PARSERS } from './type-parsers.js';
 
 export interface LookUpOptions {
   readonly address: DatabaseAddress;
@@ -32,6 +34,7 @@ export class LookUps {
       statement_timeout: timeoutMs, // so that the server does not work on for nobody
       query_timeout: timeoutMs,
       keepAlive: true,
+      types: TYPE_PARSERS,
     });
     this.pool.on('error', onPoolError);
   }
@@ -40,8 +43,8 @@ export class LookUps {
    * A read on a connection that turns out to be dead is made again on a new one: a database that is back refuses nobody
    * for what happened to connections while it was away. One that is away, or slow, is not asked again.
    */
-  async query<Row extends pg.QueryResultRow>(text: string, parameters: unknown[]): Promise<Row[]> {
-    const ask = (): Promise<pg.QueryResult<Row>> => this.pool.query<Row>(text, parameters);
+  async query<Row extends pg.QueryResultRow>({ name, text }: PreparedStatement, values: unknown[]): Promise<Row[]> {
+    const ask = (): Promise<pg.QueryResult<Row>> => this.pool.query<Row>({ name, text, values });
     const { rows } = await ask().catch((error: unknown) => {
       if (!isConnectionLost(error)) throw error;
       destroyIdle(this.pool); // they are as old, and most likely as dead

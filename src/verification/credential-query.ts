@@ -1,3 +1,5 @@
+import { prepared } from '../database/prepared-statement.js';
+
 /** All that is needed to judge a secret, in one row. Moments are milliseconds since 1970, so that a check is a comparison. */
 export interface CredentialRow {
   readonly digest: Buffer;
@@ -32,7 +34,7 @@ export interface CredentialRow {
 }
 
 /** The one statement of the hot path: an index look-up by digest, and primary keys from there. $1 is the digests under which the secret may be stored. */
-export const CREDENTIAL_QUERY = `
+export const CREDENTIAL_QUERY = prepared(`
 select s.digest, s.id as "secretId", s.pepper_id as "pepperId", extract(epoch from s.retires_at)::float8 * 1000 as "secretRetiresAt",
   t.id as "tokenId", t.slug as "tokenSlug", t.name as "tokenName", t.scopes as "tokenScopes",
   array(select unnest(t.authorized_ip_addresses)::text) as "authorizedIpAddresses", t.rate_limit as "rateLimit", extract(epoch from t.created_at)::float8 * 1000 as "createdAt",
@@ -50,4 +52,4 @@ left join service_accounts sa on sa.id = t.service_account_id
 left join memberships m on m.organization_id = t.organization_id and m.user_id = t.user_id
 left join users u on u.id = t.user_id
 left join roles r on r.organization_id = t.organization_id and r.number = coalesce(sa.custom_role_number, m.custom_role_number)
-where s.digest = any ($1)`;
+where s.digest = any ($1)`);

@@ -1,4 +1,4 @@
-import { expectStatus, Person, signInOwner, unique } from '../support/callers.js';
+import { expectStatus, type Person, signInOwner, unique } from '../support/callers.js';
 import { Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectProblem } from '../support/problems.js';
