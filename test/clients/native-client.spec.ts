@@ -1,5 +1,5 @@
 import { type Person, signInOwner } from '../support/callers.js';
-import { expectTypes, runClientScript, TYPES_TIMEOUT_MS } from '../support/clients.js';
+import { runClientScript } from '../support/clients.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { type NativeStory, tellNativeStory } from './stories/native.story.js';
 
@@ -10,12 +10,6 @@ afterAll(() => keyward?.close());
 beforeEach(async () => void (owner = await signInOwner(keyward)));
 
 describe('a client generated from the native document', () => {
-  it(
-    'has the types that are checked in, by which the story is right and what it marks as wrong is wrong',
-    () => expectTypes('native', 'native', 'verification'),
-    TYPES_TIMEOUT_MS,
-  );
-
   it('tells the story of a service account and its token', async () => {
     const story = await tellNativeStory(keyward.url, owner.token);
     const listed = [
