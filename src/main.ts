@@ -2,8 +2,6 @@ import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config, ConfigError } from './config/config.js';
-import { PublicUrl } from './config/public-url.js';
-import { createApp } from './create-app.js';
 import { greet } from './greeting.js';
 import { superviseWorkers } from './workers.js';
 
@@ -35,6 +33,10 @@ function stopSignal(): AbortSignal {
 /** @returns the URL that it listens on */
 async function serve(config: Config, stopping: AbortSignal): Promise<string> {
   const { PORT, HOST, SHUTDOWN_GRACE_MS } = config.settings;
+  // Not before: the primary of several workers serves nothing, and has no use for all that it takes.
+  const { createApp } = await import('./create-app.js');
+  const { PublicUrl } = await import('./config/public-url.js');
+  if (stopping.aborted) process.exit(0); // nothing is started yet
   const app = await createApp(config);
   try {
     await app.listen(PORT, HOST);
@@ -43,10 +45,14 @@ async function serve(config: Config, stopping: AbortSignal): Promise<string> {
     throw error;
   }
   const url = app.get(PublicUrl).href;
-  const stop = (): void => stopWell(app, SHUTDOWN_GRACE_MS);
-  if (stopping.aborted) stop();
-  else stopping.addEventListener('abort', stop);
+  whenAborted(stopping, () => stopWell(app, SHUTDOWN_GRACE_MS));
   return url;
+}
+
+/** An event that has been is not told again. */
+function whenAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener('abort', act);
 }
 
 /** No new requests, those under way end well, within the grace period, and what waits to be written is. */

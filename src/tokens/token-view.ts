@@ -46,14 +46,73 @@ t.last_used_at as "lastUsedAt", host(t.last_used_ip) as "lastUsedIp", t.last_use
 const TOKEN_COLUMNS = `${OWN_COLUMNS},
 (select coalesce(jsonb_object_agg(a.key, a.value), '{}') from annotations a where a.token_id = t.id) as annotations`;
 
-/** Newest first, with the annotations, which are read for all tokens at once. `page` selects the tokens. */
+const LISTED_COLUMNS = [
+  ...['id', 'number', 'organizationId', 'serviceAccountId', 'userId', 'ownerId', 'slug', 'name', 'scopes'],
+  ...['authorizedIpAddresses', 'rateLimit', 'expiresAt', 'revokedAt', 'revokedById', 'revokedByName', 'createdAt'],
+  ...['createdById', 'createdByName', 'lastUsedAt', 'lastUsedIp', 'lastUsedUserAgent', 'version'],
+];
+
+/**
+ * Newest first, with the annotations, which are read for all tokens at once; `page` selects the tokens. The answer is one
+ * JSON text with an array for each token: to read a hundred rows of so many columns one by one costs three times as much.
+ */
 function listed(page: string): string {
   return `with page as materialized (${page})
-select page.*, coalesce(marks.annotations, '{}') as annotations
+select coalesce(json_agg(json_build_array(${LISTED_COLUMNS.map((name) => `page."${name}"`).join(', ')}, marks.annotations)
+  order by page."createdAt" desc, page.id desc), '[]') as tokens
 from page left join (
-  select token_id, jsonb_object_agg(key, value) as annotations from annotations
-  where token_id = any (array(select id from page)) group by token_id) as marks on marks.token_id = page.id
-order by page."createdAt" desc, page.id desc`;
+  select token_id, json_object_agg(key, value) as annotations from annotations
+  where token_id = any (array(select id from page)) group by token_id) as marks on marks.token_id = page.id`;
+}
+
+type ListedToken = [
+  ...[id: string, number: number, organizationId: string, serviceAccountId: string | null, userId: string | null],
+  ...[ownerId: string, slug: string, name: string, scopes: string[] | null, authorizedIpAddresses: string[]],
+  ...[rateLimit: number | null, expiresAt: string | null, revokedAt: string | null, revokedById: string | null],
+  ...[revokedByName: string | null, createdAt: string, createdById: string, createdByName: string | null],
+  ...[lastUsedAt: string | null, lastUsedIp: string | null, lastUsedUserAgent: string | null, version: number],
+  annotations: Record<string, string> | null,
+];
+
+function viewOf(token: ListedToken): TokenView {
+  return {
+    id: token[0],
+    number: token[1],
+    organizationId: token[2],
+    serviceAccountId: token[3],
+    userId: token[4],
+    ownerId: token[5],
+    slug: token[6],
+    name: token[7],
+    scopes: token[8],
+    authorizedIpAddresses: token[9].length > 0 ? token[9].map(shortRange) : token[9],
+    rateLimit: token[10],
+    expiresAt: moment(token[11]),
+    revokedAt: moment(token[12]),
+    revokedById: token[13],
+    revokedByName: token[14],
+    createdAt: new Date(token[15]),
+    createdById: token[16],
+    createdByName: token[17],
+    lastUsedAt: moment(token[18]),
+    lastUsedIp: token[19],
+    lastUsedUserAgent: token[20],
+    version: token[21],
+    annotations: token[22] ?? {},
+  };
+}
+
+function moment(text: string | null): Date | null {
+  return text === null ? null : new Date(text);
+}
+
+interface TokenList {
+  readonly tokens: readonly ListedToken[];
+}
+
+async function readList(db: EntityManager, statement: PreparedStatement, values: unknown[]): Promise<TokenView[]> {
+  const [list] = await runPrepared<TokenList>(db, statement, values);
+  return list?.tokens.map(viewOf) ?? [];
 }
 
 interface OwnerColumns {
@@ -61,17 +120,13 @@ interface OwnerColumns {
   readonly ownerId: string;
 }
 
-type TokenRow = TokenView & { authorizedIpAddresses: string[] };
-
-async function read(db: EntityManager, statement: PreparedStatement, parameters: unknown[]): Promise<TokenView[]> {
-  return withShortRanges(await runPrepared(db, statement, parameters));
-}
-
-function withShortRanges(rows: TokenRow[]): TokenView[] {
-  for (const row of rows) {
-    if (row.authorizedIpAddresses.length > 0) row.authorizedIpAddresses = row.authorizedIpAddresses.map(shortRange);
-  }
-  return rows;
+async function read<View extends TokenView>(
+  db: EntityManager,
+  statement: PreparedStatement,
+  values: unknown[],
+): Promise<View | undefined> {
+  const [token] = await runPrepared<View>(db, statement, values);
+  return token && { ...token, authorizedIpAddresses: token.authorizedIpAddresses.map(shortRange) };
 }
 
 /** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
@@ -87,7 +142,7 @@ export async function readTokens(
   limit: number,
   after?: Position,
 ): Promise<TokenView[]> {
-  return read(db, (after ? NEXT_PAGE : FIRST_PAGE)[selection], [
+  return readList(db, (after ? NEXT_PAGE : FIRST_PAGE)[selection], [
     owner.organizationId,
     owner.ownerId,
     limit,
@@ -114,7 +169,7 @@ export async function readNewestTokens(
   selection: TokenSelection,
   limit: number,
 ): Promise<TokenView[]> {
-  return read(db, NEWEST[selection], [organizationId, ownerIds, limit]);
+  return readList(db, NEWEST[selection], [organizationId, ownerIds, limit]);
 }
 
 function newestOfOwners(selection: TokenSelection): PreparedStatement {
@@ -172,7 +227,8 @@ export async function readTokensOfOrganization(
   stretch: Stretch,
 ): Promise<TokenView[]> {
   const statement = stretchOfOrganization(filter.length, stretch);
-  return withShortRanges(await db.query(statement, [organizationId, ...filter.flat()]));
+  const [list]: TokenList[] = await db.query(statement, [organizationId, ...filter.flat()]);
+  return list?.tokens.map(viewOf) ?? [];
 }
 
 /** How many tokens of an organization match, counted no further than `max`. */
@@ -212,8 +268,7 @@ export async function findToken(
 ): Promise<TokenView | undefined> {
   const [column, value] = columnOf(key);
   const statement = (options.lock ? FIND_LOCKED : FIND)[column];
-  const [token] = await read(db, statement, [owner.organizationId, owner.ownerId, value]);
-  return token;
+  return read(db, statement, [owner.organizationId, owner.ownerId, value]);
 }
 
 /** One token by its id, within an organization. */
@@ -222,8 +277,7 @@ export async function findTokenById(
   organizationId: string,
   id: string,
 ): Promise<TokenView | undefined> {
-  const [token] = await read(db, FIND_BY_ID, [organizationId, id]);
-  return token;
+  return read(db, FIND_BY_ID, [organizationId, id]);
 }
 
 const FIND_BY_ID = prepared(`select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`);
@@ -235,8 +289,7 @@ export async function findTokenWithCount(
   id: string,
   quota: number,
 ): Promise<(TokenView & { readonly liveCount: number }) | undefined> {
-  const [token] = await read(db, FIND_WITH_COUNT, [organizationId, id, quota + 1]);
-  return token as (TokenView & { readonly liveCount: number }) | undefined;
+  return read(db, FIND_WITH_COUNT, [organizationId, id, quota + 1]);
 }
 
 const FIND_WITH_COUNT = prepared(

@@ -114,8 +114,9 @@ export class UsageRecorder implements OnModuleInit {
       while (used.length > 0) await this.writeUses(used.splice(0, BATCH_ROWS_MAX));
       for (let rehash = rehashes.pop(); rehash !== undefined; rehash = rehashes.pop()) await this.rewriteDigest(rehash);
     } catch (error) {
-      this.used.push(...used);
-      this.rehashes.push(...rehashes);
+      // Not pushed: as arguments of one call, as many as may wait would overflow the stack.
+      this.used = this.used.concat(used);
+      this.rehashes = this.rehashes.concat(rehashes);
       this.logger.warn(`Last uses could not be written: ${(error as Error).message}`);
     }
   }

@@ -5,15 +5,16 @@ import { FaultyProxy } from '../support/faulty-proxy.js';
 import { Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectOnly, Load, type Told } from '../support/load.js';
+import { readMetrics, valueOf } from '../support/metrics.js';
 import { codeOf, platform, Tenant, VERIFYING, writeTokens } from '../support/verification.js';
 import { whileAsking } from '../support/while-asking.js';
 
-const BOUND_MS = 1_000;
+const BOUND_MS = 2_000;
 /** No good token may be refused for longer than the outage and this. */
 const HEALED_WITHIN_MS = 2_000;
 /** The waits for a connection and for an answer, a second each, and both once more when the connection seems to be dead. */
 const ANSWERED_WITHIN_MS = 4_000;
-const OUTAGE_MS = BOUND_MS + 1_500;
+const OUTAGE_MS = BOUND_MS + 2_500;
 /** That verifications have for themselves. */
 const CONNECTIONS = 5;
 const FIRST_QUERY_OF_A_PERSON = 'where o.external_id = $1';
@@ -69,6 +70,10 @@ afterAll(async () => {
   await dropDatabase(databaseUrl);
 });
 
+async function feedAgeMs(): Promise<number> {
+  return valueOf(await readMetrics(keyward.url), 'keyward_change_feed_age_seconds') * 1_000;
+}
+
 /** Somebody who has no token of ours. */
 function person(): Client {
   return new Client(keyward.url, tenant.owner.token);
@@ -81,7 +86,7 @@ describe.each(OUTAGES)('while the database is one $what', ({ begin, end }) => {
   let [management, readiness] = [0, 0];
   let [goneAt, revokedAt, endedAt, backAt] = [0, 0, 0, 0];
 
-  /** All that happens, until half a second after everything has to be well again. The tests look at what was told. */
+  /** All that happens, until a second after everything has to be well again. The tests look at what was told. */
   beforeAll(async () => {
     const drafts = Array.from({ length: 40 }, () => ({ organizationId: tenant.id }));
     const secrets = await writeTokens(other, drafts);
@@ -92,6 +97,8 @@ describe.each(OUTAGES)('while the database is one $what', ({ begin, end }) => {
     const toEnd = await tenant.issue({ expiresAt: new Date(endsAt).toISOString() });
     expect(await codeOf(asker, toEnd.token)).toBe('VALID');
     endedAt = performance.now() + endsAt - Date.now();
+    // Not all of the bound is over when it begins.
+    await eventually(BOUND_MS, async () => (await feedAgeMs()) < BOUND_MS / 4);
 
     goneAt = performance.now();
     await begin(proxy);
@@ -108,13 +115,12 @@ describe.each(OUTAGES)('while the database is one $what', ({ begin, end }) => {
       await delay(goneAt + OUTAGE_MS - performance.now());
       await end(proxy);
       backAt = performance.now();
-      await delay(HEALED_WITHIN_MS + 500);
+      await delay(HEALED_WITHIN_MS + 1_000);
     });
     [management, readiness] = (await statuses).map(({ status }) => status) as [number, number];
   });
 
-  it('what is in memory is answered from there, until the bound', () => {
-    // The last proof is as old as a heartbeat when the outage begins, so half of the bound is certain.
+  it('what is in memory is answered from there, for some time', () => {
     expectOnly(remembered!, ['VALID'], { from: goneAt, to: goneAt + BOUND_MS / 2 });
   });
 

@@ -113,7 +113,7 @@ describe('while a database answers later than anybody may wait', () => {
       statements = proxy.countStatements(CREDENTIAL_QUERY) - before;
       release();
       fastAt = performance.now();
-      await delay(HEALED_WITHIN_MS + 500);
+      await delay(HEALED_WITHIN_MS + 1_000);
     });
   });
 

@@ -68,14 +68,14 @@ export class KatapultTokensController {
   @ApiQuery({
     name: 'annotations[][key]',
     required: false,
-    description: 'Key of an annotation that the tokens have.',
-    schema: { type: 'string' },
+    description: 'Keys of annotations that the tokens have.',
+    schema: { type: 'array', items: { type: 'string' }, maxItems: 10 },
   })
   @ApiQuery({
     name: 'annotations[][value]',
     required: false,
-    description: 'Value of that annotation.',
-    schema: { type: 'string' },
+    description: 'The values of these annotations, in the same order.',
+    schema: { type: 'array', items: { type: 'string' }, maxItems: 10 },
   })
   @ApiQuery({
     name: 'page',

@@ -191,8 +191,8 @@ export interface operations {
             query?: {
                 per_page?: number;
                 page?: number;
-                "annotations[][value]"?: string;
-                "annotations[][key]"?: string;
+                "annotations[][value]"?: string[];
+                "annotations[][key]"?: string[];
                 "organization[id]"?: string;
                 "organization[sub_domain]"?: string;
             };
