@@ -148,6 +148,8 @@ class ProxiedConnection {
   isDead = false;
   onKind: (kind: ConnectionKind) => void = () => undefined;
   onEnd: () => void = () => undefined;
+  /** Texts of the prepared statements, by name. */
+  private readonly statements = new Map<string, string>();
   private unread: Buffer = Buffer.alloc(0);
   private isStarted = false;
   /** The answers keep their order however long each of them is delayed. */
@@ -221,10 +223,11 @@ class ProxiedConnection {
 
   private readMessage(message: Buffer): void {
     const type = String.fromCharCode(message[0]!);
-    if (type !== 'P' && type !== 'Q') return;
-    // A Parse message names the prepared statement before its text.
-    const [first = '', second = ''] = message.subarray(5).toString('utf8').split('\0');
-    this.rule = this.ruleFor(type === 'P' ? second : first);
+    if (!'PBQ'.includes(type)) return;
+    const [first = '', second = ''] = message.subarray(5).toString('utf8').split('\0', 2);
+    // Parse names a statement and tells its text, once; each Bind names a portal and the statement that is run in it.
+    if (type === 'P') this.statements.set(first, second);
+    else this.rule = this.ruleFor(type === 'B' ? (this.statements.get(second) ?? '') : first);
   }
 }
 
