@@ -37,8 +37,8 @@ export async function tellKatapultStory(baseUrl: string, jwt: string): Promise<K
     path: { organization: '_' },
     query: {
       'organization[id]': organization.id,
-      'annotations[][key]': 'team',
-      'annotations[][value]': team,
+      'annotations[][key]': ['team'],
+      'annotations[][value]': [team],
       per_page: 10,
     },
   });
