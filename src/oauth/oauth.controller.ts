@@ -9,9 +9,8 @@ import { NotRateLimited } from '../rate-limit/not-rate-limited.decorator.js';
 import { Dialects } from '../errors/dialects.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { boundsOf, requireAsker } from '../verification/asker.js';
-import type { KnownCredential } from '../verification/known-credential.js';
-import { VerificationPlane } from '../verification/verification-plane.js';
-import { Verifier } from '../verification/verifier.service.js';
+import { JSON_TYPE, VerificationPlane } from '../verification/verification-plane.js';
+import { type Verification, Verifier } from '../verification/verifier.service.js';
 import { IntrospectionRequest, IntrospectionResponse } from './introspection.dto.js';
 import { OAuthErrorFilter } from './oauth-error.filter.js';
 
@@ -41,7 +40,7 @@ export class OAuthController implements OnModuleInit {
   onModuleInit(): void {
     this.plane.post(
       '/oauth2/introspect',
-      (request, reply) => this.introspect(request, reply),
+      (request) => this.answer(request),
       (error, request, reply) => this.errors.answer(error, request, reply),
       {
         contentType: 'application/x-www-form-urlencoded',
@@ -63,17 +62,18 @@ export class OAuthController implements OnModuleInit {
     refusals: [400, 413, 415],
   })
   @ApiOkResponse({ type: IntrospectionResponse, description: 'The state of the token.' })
-  introspect(@Req() request: FastifyRequest, @Res() reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
-    const asker = requireAsker(this.verifier, request);
-    if (asker instanceof Promise) return asker.then((late) => this.answer(boundsOf(late), request, reply));
-    return this.answer(boundsOf(asker), request, reply);
+  async introspect(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<FastifyReply> {
+    const text = await this.answer(request);
+    return reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(text);
   }
 
-  private answer(
-    withinOrganizationId: string | undefined,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): FastifyReply | Promise<FastifyReply> {
+  private answer(request: FastifyRequest): string | Promise<string> {
+    const asker = requireAsker(this.verifier, request);
+    if (asker instanceof Promise) return asker.then((late) => this.answerWithin(boundsOf(late), request));
+    return this.answerWithin(boundsOf(asker), request);
+  }
+
+  private answerWithin(withinOrganizationId: string | undefined, request: FastifyRequest): string | Promise<string> {
     // A JSON body comes here only through Nest, which reads one.
     if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers['content-type'] ?? '')) {
       throw new Refusal('request.unsupported_media_type');
@@ -95,13 +95,10 @@ export class OAuthController implements OnModuleInit {
       failureAddress: ipAddress ?? request.ip,
       withinOrganizationId,
     });
-    const send = (credential: KnownCredential | undefined): FastifyReply =>
-      reply
-        .header('content-type', 'application/json; charset=utf-8')
-        .header('cache-control', 'no-store')
-        .send(credential === undefined ? INACTIVE : credential.introspection);
-    if (verification instanceof Promise)
-      return verification.then(({ code, credential }) => send(code === 'VALID' ? credential : undefined));
-    return send(verification.code === 'VALID' ? verification.credential : undefined);
+    return verification instanceof Promise ? verification.then(tell) : tell(verification);
   }
+}
+
+function tell({ code, credential }: Verification): string {
+  return code === 'VALID' && credential !== undefined ? credential.introspection : INACTIVE;
 }

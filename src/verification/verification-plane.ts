@@ -6,15 +6,11 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  fastify,
-  type RouteHandlerMethod,
-} from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { requestIdOf } from '../common/request-id.js';
 import type { Config } from '../config/config.js';
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** How errors of a route are said. */
 export type PlaneErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
@@ -46,17 +42,12 @@ export class VerificationPlane {
     for (const method of METHODS)
       if (!this.instance.supportedMethods.includes(method)) this.instance.addHttpMethod(method);
     this.instance.removeAllContentTypeParsers();
-    this.instance.addHook('onRequest', (request, reply, done) => {
-      // Not on `reply.raw`: Node would then take its slow way of merging header fields for every answer.
-      void reply.header('x-request-id', request.id);
-      done();
-    });
   }
 
-  /** Adds a route. POST bodies are JSON unless `parser` registers something else for the scope of the route. */
+  /** Adds a route that answers 200 with JSON text; whatever else there is to say is thrown. */
   post(
     path: string,
-    handler: RouteHandlerMethod,
+    answer: (request: FastifyRequest) => string | Promise<string>,
     onError: PlaneErrorHandler,
     parse: { readonly contentType: string; readonly parser: (text: string) => unknown },
   ): void {
@@ -70,7 +61,11 @@ export class VerificationPlane {
           parsed(error as Error);
         }
       });
-      scope.post(path, handler);
+      scope.post(path, (request, reply) => {
+        const text = answer(request);
+        if (typeof text !== 'string') return text.then((late) => send(late, request, reply));
+        send(text, request, reply);
+      });
       done();
     });
   }
@@ -86,6 +81,7 @@ export class VerificationPlane {
       scope.setErrorHandler((error, request, reply) => onError(error, request, reply));
       // Answered before any body is read: whatever a proxy sends along is of no interest here.
       scope.addHook('onRequest', (request, reply, next) => {
+        void reply.header('x-request-id', request.id);
         const answer = handler(request, reply);
         if (answer instanceof Promise) answer.catch(next);
       });
@@ -122,6 +118,18 @@ export class VerificationPlane {
   private handle(request: IncomingMessage, response: ServerResponse): void {
     this.listener?.(request, response);
   }
+}
+
+/** Past Fastify's reply, whose hooks and serializers have nothing to do here: that is a tenth of what an answer costs. */
+function send(text: string, request: FastifyRequest, reply: FastifyReply): void {
+  reply.hijack();
+  reply.raw.writeHead(200, {
+    'content-type': JSON_TYPE,
+    'cache-control': 'no-store',
+    'x-request-id': request.id,
+    'content-length': Buffer.byteLength(text),
+  });
+  reply.raw.end(text);
 }
 
 /** People's JWTs are judged by the guard of the application. */

@@ -12,10 +12,8 @@ import {
   VerifyBatchRequest,
   VerifyRequest,
 } from './dto/verification.dto.js';
-import { VerificationPlane } from './verification-plane.js';
+import { JSON_TYPE, VerificationPlane } from './verification-plane.js';
 import { VerificationEndpoint } from './verification.endpoint.js';
-
-const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
  * Documents the verification operations and puts them on the verification plane, which serves them before Nest. What the
@@ -35,18 +33,8 @@ export class VerificationController implements OnModuleInit {
     const parse = { contentType: 'application/json', parser: parseJsonBody };
     const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void =>
       this.problems.answer(error, request, reply);
-    this.plane.post(
-      '/tokens/verify',
-      (request, reply) => this.send(this.endpoint.verify(request), reply),
-      refuse,
-      parse,
-    );
-    this.plane.post(
-      '/tokens/verify-batch',
-      (request, reply) => this.send(this.endpoint.verifyBatch(request), reply),
-      refuse,
-      parse,
-    );
+    this.plane.post('/tokens/verify', (request) => this.endpoint.verify(request), refuse, parse);
+    this.plane.post('/tokens/verify-batch', (request) => this.endpoint.verifyBatch(request), refuse, parse);
   }
 
   @Post('verify')
