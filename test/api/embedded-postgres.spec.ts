@@ -172,6 +172,9 @@ describe('the embedded PostgreSQL', () => {
     const server = await start(dataDirectory);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(postmasterPid(dataDirectory)).toBe(pid);
+    // The server notices the death of the one that was killed a moment later; until then that one is a user of it.
+    const OTHERS = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+    await eventually(async () => (await query(server, OTHERS))[0]?.['count'] === 1);
     await server.stop();
     expect(existsSync(join(dataDirectory, 'postgres/postmaster.pid'))).toBe(false);
   });
@@ -326,9 +329,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function eventually(isSo: () => boolean): Promise<void> {
+async function eventually(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 10_000;
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`Not so after 10 s: ${isSo.toString()}`);
     await delay(5);
   }
