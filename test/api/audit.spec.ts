@@ -117,7 +117,10 @@ async function countEvents(): Promise<number> {
 }
 
 function eventsOfRequest(requestId: string): Promise<Row[]> {
-  return keyward.sql<Row>('select *, xmin::text as transaction from audit_events where request_id = $1', [requestId]);
+  return keyward.sql<Row>(
+    'select *, xmin::text as transaction from audit_events where request_id = $1 order by organization_id, sequence',
+    [requestId],
+  );
 }
 
 /** A scene of its own with a token that may do what the route asks for, and the route's call. */
