@@ -30,12 +30,7 @@ export function EnforceScopes(...anyOf: Scopes): MethodDecorator & ClassDecorato
 
 /** Lets in every caller with a good credential, whatever its scopes. */
 export function RequireAuthentication(): MethodDecorator & ClassDecorator {
-  return applyDecorators(EnforceAuthentication(), ApiProblems(...REFUSALS));
-}
-
-/** The same for a dialect. */
-export function EnforceAuthentication(): MethodDecorator & ClassDecorator {
-  return declared({ kind: 'authenticated' }, []);
+  return applyDecorators(declared({ kind: 'authenticated' }, []), ApiProblems(...REFUSALS));
 }
 
 /** Lets in people who signed in: a token that leaked must not reach what would outlive its revocation. */

@@ -120,7 +120,7 @@ export class VerificationPlane {
   }
 }
 
-/** Past Fastify's reply, whose hooks and serializers have nothing to do here: that is a tenth of what an answer costs. */
+/** Past Fastify's reply, whose hooks and serializers have nothing to do here. */
 function send(text: string, request: FastifyRequest, reply: FastifyReply): void {
   reply.hijack();
   reply.raw.writeHead(200, {
