@@ -112,6 +112,23 @@ describe('README.md', () => {
     );
   });
 
+  it('has a curl for each other dialect, and each of them works', async () => {
+    const [, section = ''] = /<!-- dialects -->([\s\S]*)<!-- end of the dialects -->/.exec(read('README.md')) ?? [];
+    const commands = [...section.matchAll(/^```\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+    expect(commands).toHaveLength(section === '' ? 0 : readdirSync('src/compat').length); // a copy without a dialect has no section
+    const keyward = await startKeyward();
+    const JWT = await jwt({ org: 'demo', sub: 'demo-owner', name: 'Demo Owner', role: 'owner' });
+    const env = { PATH: process.env['PATH'], KEYWARD: keyward.url, JWT };
+    const answers = commands.map((command) => run('bash', ['-c', command.replace('curl', 'curl --fail')], { env }));
+    const told = (await Promise.all(answers)).map(({ stdout }) => JSON.parse(stdout) as object);
+    if (section !== '')
+      expect(told).toEqual([
+        expect.objectContaining({ username: 'reporting', rootRole: 3 }),
+        expect.objectContaining({ api_token: expect.objectContaining({ name: 'Provisioning' }) }),
+      ]);
+    await keyward.close();
+  });
+
   describe('tells a story', () => {
     const MARK = '--- next ---';
     let keyward: Keyward | undefined;
