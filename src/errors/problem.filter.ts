@@ -5,7 +5,7 @@ import { Dialects } from './dialects.js';
 import { problemBody } from './problem-body.js';
 import { Refusal } from './refusal.js';
 import { RouteTable } from './route-table.js';
-import { toRefusal } from './to-refusal.js';
+import { refusalToTell, toRefusal } from './to-refusal.js';
 
 /** Answers whatever was thrown as problem+json (RFC 9457). What is no refusal is a 500 that tells nothing but the request id. */
 @Catch()
@@ -29,12 +29,10 @@ export class ProblemFilter implements ExceptionFilter {
     const refined = this.refine(toRefusal(error), request);
     const dialect = this.dialects.at(request.url.split('?', 1)[0] ?? '/');
     if (dialect) dialect.answer(refined ?? error, request, reply);
-    else this.answerProblem(refined ?? this.fault(error, request), request, reply);
+    else this.answerProblem(refusalToTell(refined ?? error, request.id, this.logger), request, reply);
   }
 
   private answerProblem(refusal: Refusal, request: FastifyRequest, reply: FastifyReply): void {
-    if (refusal.code === 'service.unavailable')
-      this.logger.warn(`Request ${request.id}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
     const sent = { id: request.id, path: request.originalUrl.split('?', 1)[0] ?? '/', body: request.body };
     void reply
       .status(refusal.status)
@@ -51,11 +49,5 @@ export class ProblemFilter implements ExceptionFilter {
     return isHandlersOwn
       ? refusal
       : new Refusal('route.method_not_allowed', undefined, { headers: { allow: methods.join(', ') } });
-  }
-
-  private fault(error: unknown, request: FastifyRequest): Refusal {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.logger.error(`Request ${request.id} failed`, stack);
-    return new Refusal('service.internal');
   }
 }

@@ -1,4 +1,4 @@
-import { HttpException } from '@nestjs/common';
+import { HttpException, type Logger } from '@nestjs/common';
 import { isDatabaseUnavailable } from '../database/database-failure.js';
 import { Refusal } from './refusal.js';
 
@@ -34,6 +34,18 @@ export function toRefusal(error: unknown): Refusal | undefined {
   if (isDatabaseUnavailable(error))
     return new Refusal('service.unavailable', undefined, { headers: { 'retry-after': '1' }, cause: error });
   return error instanceof HttpException ? HTTP_STATUSES[error.getStatus()]?.() : undefined;
+}
+
+/** The refusal that is answered to an error, and what the log is told of it: callers learn nothing of a fault but its request id. */
+export function refusalToTell(error: unknown, requestId: string, logger: Logger): Refusal {
+  const refusal = toRefusal(error);
+  if (refusal === undefined) {
+    logger.error(`Request ${requestId} failed`, error instanceof Error ? error.stack : String(error));
+    return new Refusal('service.internal');
+  }
+  if (refusal.code === 'service.unavailable')
+    logger.warn(`Request ${requestId}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
+  return refusal;
 }
 
 /** A parser's message without the piece of the body that it quotes: a secret may stand there. */

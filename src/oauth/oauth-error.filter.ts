@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../errors/refusal.js';
-import { toRefusal } from '../errors/to-refusal.js';
+import { refusalToTell } from '../errors/to-refusal.js';
 
 /** The error codes of RFC 6749 §5.2 and RFC 6750 §3.1 that a status stands for. */
 const ERRORS: Readonly<Record<number, string>> = {
@@ -24,17 +24,12 @@ export class OAuthErrorFilter implements ExceptionFilter {
   }
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const refusal = toRefusal(error) ?? this.fault(error, request);
+    const refusal = refusalToTell(error, request.id, this.logger);
     const status = refusal.status === 422 ? 400 : refusal.status;
     void reply
       .status(status)
       .headers({ 'x-request-id': request.id, 'cache-control': 'no-store', ...refusal.more.headers })
       .type('application/json; charset=utf-8')
       .send(JSON.stringify({ error: ERRORS[status] ?? 'invalid_request', error_description: refusal.message }));
-  }
-
-  private fault(error: unknown, request: FastifyRequest): Refusal {
-    this.logger.error(`Request ${request.id} failed`, error instanceof Error ? error.stack : String(error));
-    return new Refusal('service.internal');
   }
 }

@@ -4,7 +4,7 @@ import { Config } from '../../config/config.js';
 import type { ErrorCode } from '../../errors/catalogue.js';
 import { Dialects } from '../../errors/dialects.js';
 import { Refusal, withoutSecrets } from '../../errors/refusal.js';
-import { toRefusal } from '../../errors/to-refusal.js';
+import { refusalToTell } from '../../errors/to-refusal.js';
 import { ArgumentRefusal } from './argument-refusal.js';
 import type { KatapultError } from './dto/katapult-error.js';
 import { KATAPULT_ERRORS, type KatapultErrorCode } from './katapult-errors.js';
@@ -95,9 +95,7 @@ export class KatapultErrorFilter implements ExceptionFilter {
 
   /** Also called for what goes wrong before a handler of this door is chosen. */
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const refusal = toRefusal(error) ?? this.fault(error, request);
-    if (refusal.code === 'service.unavailable')
-      this.logger.warn(`Request ${request.id}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
+    const refusal = refusalToTell(error, request.id, this.logger);
     const code = codeOf(refusal);
     const { status, description } = KATAPULT_ERRORS[code];
     const members = { code, description, detail: this.detailOf(code, refusal, request) };
@@ -148,11 +146,6 @@ export class KatapultErrorFilter implements ExceptionFilter {
       case 'service_unavailable':
         return {};
     }
-  }
-
-  private fault(error: unknown, request: FastifyRequest): Refusal {
-    this.logger.error(`Request ${request.id} failed`, error instanceof Error ? error.stack : String(error));
-    return new Refusal('service.internal');
   }
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../../errors/refusal.js';
-import { toRefusal } from '../../errors/to-refusal.js';
+import { refusalToTell } from '../../errors/to-refusal.js';
 import { unleashErrorBody, unleashStatusOf } from './unleash-errors.js';
 
 /** Answers whatever was thrown as `{id, name, message, details?}`. What is no refusal is a 500 that tells nothing. */
@@ -18,9 +18,7 @@ export class UnleashErrorFilter implements ExceptionFilter {
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const id = randomUUID();
-    const refusal = toRefusal(error) ?? this.fault(error, request, id);
-    if (refusal.code === 'service.unavailable')
-      this.logger.warn(`Request ${request.id}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
+    const refusal = refusalToTell(error, request.id, this.logger);
     // Allow goes with 405 alone (RFC 9110 §10.2.1), which this dialect says as 404.
     const { allow: _, ...headers } = refusal.more.headers ?? {};
     void reply
@@ -28,11 +26,5 @@ export class UnleashErrorFilter implements ExceptionFilter {
       .headers({ 'x-request-id': request.id, 'cache-control': 'no-store', ...headers })
       .type('application/json; charset=utf-8')
       .send(JSON.stringify(unleashErrorBody(refusal, id, request.body)));
-  }
-
-  private fault(error: unknown, request: FastifyRequest, id: string): Refusal {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.logger.error(`Request ${request.id} failed with the error ${id}`, stack);
-    return new Refusal('service.internal');
   }
 }
