@@ -1,4 +1,5 @@
 // The load generator, a process of its own: so many connections, each of which sends its next request when the last one is answered.
+import { setImmediate } from 'node:timers';
 import { cpuMicroseconds, machineCpuMicroseconds, treeCpuMicroseconds } from './machine.mjs';
 import { RawConnection } from './raw-connection.mjs';
 import { sourceOf } from './requests.mjs';
@@ -24,6 +25,7 @@ process.on('message', (message) => {
  * @param {number} [job.warmUpCount] how many answers do not count either, so that caches are filled however slow that is
  * @param {number} job.durationMs
  * @param {number} [job.countMax] of requests, after which it ends early
+ * @param {boolean} [job.polls] looks for answers without ever sleeping, so that the server is not charged with waking its client up
  * @param {number} [job.perSecond] of requests, instead of as fast as it goes
  * @param {{ status?: number, prefix?: string }} job.expect what every answer must be
  * @param {{ server: number, postgres?: number }} job.watch processes whose CPU time is told
@@ -42,6 +44,8 @@ function run(job) {
       else accept(counting.result());
     };
     stop = () => end();
+    const poll = () => isOver || setImmediate(poll);
+    if (job.polls) poll();
     const isPaced = job.perSecond !== undefined;
     const pauseMs = isPaced ? (job.connections / job.perSecond) * 1_000 : 0;
     for (const connection of connections) {

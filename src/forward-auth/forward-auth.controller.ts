@@ -8,7 +8,7 @@ import { ApiProblems } from '../errors/api-problems.decorator.js';
 import { ProblemFilter } from '../errors/problem.filter.js';
 import { Refusal } from '../errors/refusal.js';
 import { bearerOf } from '../verification/asker.js';
-import { VerificationPlane } from '../verification/verification-plane.js';
+import { type BareAnswer, type PlaneRequest, VerificationPlane } from '../verification/verification-plane.js';
 import type { VerificationCode } from '../verification/verification-code.js';
 import { type Verification, Verifier } from '../verification/verifier.service.js';
 
@@ -45,7 +45,7 @@ export class ForwardAuthController implements OnModuleInit {
   onModuleInit(): void {
     this.plane.all(
       '/forward-auth',
-      (request, reply) => this.decide(request, reply),
+      (request) => this.decide(request),
       (error, request, reply) => this.problems.answer(error, request, reply),
     );
   }
@@ -66,11 +66,12 @@ export class ForwardAuthController implements OnModuleInit {
   })
   @ApiOkResponse({ description: 'The request may go on; the headers say who sends it.' })
   @ApiProblems(401, 403)
-  get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): unknown {
-    return this.decide(request, reply);
+  async get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<FastifyReply> {
+    const { status, headers } = await this.decide(request);
+    return reply.status(status).headers(headers).send();
   }
 
-  private decide(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+  private decide(request: PlaneRequest): BareAnswer | Promise<BareAnswer> {
     const secret = bearerOf(request);
     if (secret === undefined)
       throw new Refusal('authentication.required', undefined, { headers: { 'www-authenticate': 'Bearer' } });
@@ -83,21 +84,19 @@ export class ForwardAuthController implements OnModuleInit {
       failureAddress: request.ip,
       withinOrganizationId: undefined,
     });
-    return verification instanceof Promise
-      ? verification.then((late) => answer(late, reply))
-      : answer(verification, reply);
+    return verification instanceof Promise ? verification.then(answer) : answer(verification);
   }
 }
 
-function answer({ code, credential }: Verification, reply: FastifyReply): FastifyReply {
-  if (code === 'VALID' && credential !== undefined) return reply.headers(credential.identityHeaders).send();
+function answer({ code, credential }: Verification): BareAnswer {
+  if (code === 'VALID' && credential !== undefined) return { status: 200, headers: credential.identityHeaders };
   const status = REFUSED[code as Exclude<VerificationCode, 'VALID'>];
-  if (status === 401) void reply.header('www-authenticate', 'Bearer error="invalid_token"');
-  return reply.status(status).header('x-keyward-code', code).send();
+  const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' };
+  return { status, headers: { ...(status === 401 ? challenge : {}), 'x-keyward-code': code } };
 }
 
 /** `?scope=a&scope=b`, or several in one, separated by spaces as in RFC 6749 §3.3. */
-function scopesOf({ url }: FastifyRequest): readonly string[] {
+function scopesOf({ url }: PlaneRequest): readonly string[] {
   const at = url.indexOf('?');
   if (at < 0) return NO_SCOPES;
   const scopes = new URLSearchParams(url.slice(at + 1))

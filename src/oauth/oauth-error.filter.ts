@@ -1,6 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Refusal } from '../errors/refusal.js';
 import { refusalToTell } from '../errors/to-refusal.js';
 
 /** The error codes of RFC 6749 §5.2 and RFC 6750 §3.1 that a status stands for. */

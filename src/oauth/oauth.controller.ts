@@ -9,7 +9,7 @@ import { NotRateLimited } from '../rate-limit/not-rate-limited.decorator.js';
 import { Dialects } from '../errors/dialects.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { boundsOf, requireAsker } from '../verification/asker.js';
-import { JSON_TYPE, VerificationPlane } from '../verification/verification-plane.js';
+import { JSON_TYPE, type PlaneRequest, VerificationPlane } from '../verification/verification-plane.js';
 import { type Verification, Verifier } from '../verification/verifier.service.js';
 import { IntrospectionRequest, IntrospectionResponse } from './introspection.dto.js';
 import { OAuthErrorFilter } from './oauth-error.filter.js';
@@ -44,7 +44,7 @@ export class OAuthController implements OnModuleInit {
       (error, request, reply) => this.errors.answer(error, request, reply),
       {
         contentType: 'application/x-www-form-urlencoded',
-        parser: parseForm,
+        parse: parseForm,
       },
     );
   }
@@ -67,13 +67,13 @@ export class OAuthController implements OnModuleInit {
     return reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(text);
   }
 
-  private answer(request: FastifyRequest): string | Promise<string> {
+  private answer(request: PlaneRequest): string | Promise<string> {
     const asker = requireAsker(this.verifier, request);
     if (asker instanceof Promise) return asker.then((late) => this.answerWithin(boundsOf(late), request));
     return this.answerWithin(boundsOf(asker), request);
   }
 
-  private answerWithin(withinOrganizationId: string | undefined, request: FastifyRequest): string | Promise<string> {
+  private answerWithin(withinOrganizationId: string | undefined, request: PlaneRequest): string | Promise<string> {
     // A JSON body comes here only through Nest, which reads one.
     if (!/^application\/x-www-form-urlencoded *(;|$)/i.test(request.headers['content-type'] ?? '')) {
       throw new Refusal('request.unsupported_media_type');

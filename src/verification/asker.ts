@@ -1,7 +1,7 @@
-import type { FastifyRequest } from 'fastify';
 import { hasSeveralAuthorizations } from '../common/authorization-header.js';
 import { Refusal } from '../errors/refusal.js';
 import { type KnownCredential, reachOf } from './known-credential.js';
+import type { PlaneRequest } from './verification-plane.js';
 import type { Verifier } from './verifier.service.js';
 
 /** Who asks about tokens, and about whose. */
@@ -14,10 +14,10 @@ export interface Asker {
  * The bearer token of a request (RFC 6750 §2.1), the scheme in any case. Cheap: this runs for each request.
  * @throws Refusal authentication.invalid for several Authorization headers
  */
-export function bearerOf(request: FastifyRequest): string | undefined {
+export function bearerOf(request: PlaneRequest): string | undefined {
   const header = request.headers.authorization;
   if (header === undefined || header.length < 8 || header.charCodeAt(6) !== 32) return undefined;
-  if (header.slice(0, 6).toLowerCase() !== 'bearer') return undefined;
+  if (!header.startsWith('Bearer') && header.slice(0, 6).toLowerCase() !== 'bearer') return undefined;
   if (hasSeveralAuthorizations(request.raw.rawHeaders)) throw notAccepted();
   const secret = header.slice(7);
   return secret.includes(' ') ? secret.trim() : secret;
@@ -28,7 +28,7 @@ export function bearerOf(request: FastifyRequest): string | undefined {
  * guard; otherwise the token is judged here, by the same verifier.
  * @throws Refusal authentication.required, authentication.invalid, access.denied, …
  */
-export function requireAsker(verifier: Verifier, request: FastifyRequest): Asker | Promise<Asker> {
+export function requireAsker(verifier: Verifier, request: PlaneRequest): Asker | Promise<Asker> {
   const principal = request.caller?.principal;
   if (principal !== undefined) {
     return allowed({
@@ -39,7 +39,7 @@ export function requireAsker(verifier: Verifier, request: FastifyRequest): Asker
   const secret = bearerOf(request);
   if (secret === undefined)
     throw new Refusal('authentication.required', undefined, { headers: { 'www-authenticate': 'Bearer' } });
-  const known = verifier.findAskerNow(secret, request.ip, request.headers['user-agent']);
+  const known = verifier.findAskerNow(request.raw.socket, secret, request.ip, request.headers['user-agent']);
   return known === undefined
     ? verifier.findAsker(secret, request.ip, request.headers['user-agent']).then(allowed, challenge)
     : allowed(known);

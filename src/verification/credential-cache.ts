@@ -23,6 +23,8 @@ export class CredentialCache {
   /** Keys by token, since most changes are about one token. */
   private keysByToken = new Map<string, readonly string[]>();
   private readonly pending = new Set<PendingRead>();
+  /** Counts the times at which something was forgotten: who remembers what it held before has to look again. */
+  generation = 0;
 
   constructor(
     private readonly entriesMax: number,
@@ -35,12 +37,17 @@ export class CredentialCache {
 
   get(key: string, now: number): KnownCredential | undefined {
     const hit = this.young.get(key);
-    if (hit !== undefined) return hit.readAt + this.ttlMs > now ? hit : undefined;
+    if (hit !== undefined) return this.isRecent(hit, now) ? hit : undefined;
     const aged = this.old.get(key);
-    if (aged === undefined || aged.readAt + this.ttlMs <= now) return undefined;
+    if (aged === undefined || !this.isRecent(aged, now)) return undefined;
     this.old.delete(key);
     this.insert(key, aged);
     return aged;
+  }
+
+  /** Whether it was read so lately that it may be believed, as far as its age goes. */
+  isRecent(credential: KnownCredential, now: number): boolean {
+    return credential.readAt + this.ttlMs > now;
   }
 
   /** Announces a read; call it before the statement is sent. */
@@ -66,6 +73,7 @@ export class CredentialCache {
   /** Forgets whatever a change may have made wrong. */
   apply(change: Change): void {
     if (HARMLESS.has(change.type)) return;
+    this.generation++;
     const subject = change.resourceType === 'role' ? change.organizationId : change.resourceId;
     for (const read of this.pending) read.changed.add(subject);
     if (change.resourceType === 'token') this.forgetToken(subject);
@@ -74,6 +82,7 @@ export class CredentialCache {
 
   /** Forgets everything, what is being read included. */
   clear(): void {
+    this.generation++;
     this.young = new Map();
     this.old = new Map();
     this.keysByToken = new Map();
@@ -83,6 +92,7 @@ export class CredentialCache {
   private insert(key: string, credential: KnownCredential): void {
     this.young.set(key, credential);
     if (this.young.size * 2 < this.entriesMax) return;
+    this.generation++;
     for (const dropped of this.old.values()) this.forgetKeys(dropped.tokenId);
     this.old = this.young;
     this.young = new Map();

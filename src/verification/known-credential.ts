@@ -4,7 +4,7 @@ import type { Principal } from '../access/principal.js';
 import { expandAliases, holds, intersectScopes } from '../access/scopes.js';
 import { normalizeAddress } from '../common/ip-address.js';
 import type { CredentialRow } from './credential-query.js';
-import type { CredentialState } from './verification-code.js';
+import { BEGINNINGS, type CredentialState } from './verification-code.js';
 
 /**
  * A credential made ready for being judged many times: what can be computed once is, and what is only shown is kept as
@@ -23,8 +23,8 @@ export class KnownCredential {
   readonly scopes: readonly string[];
   /** Whom its bearer may ask about; it depends on nothing but the scopes. */
   readonly mayVerify: 'every organization' | 'its organization' | 'nobody';
-  /** The members that a verification shows, as JSON without braces, beginning with a comma. */
-  readonly shown: string;
+  /** The JSON that is answered when it is good, whole: most answers are this one, and joining texts for each would cost. */
+  readonly validText: string;
   /** A use that is not written to the database yet: moment (0: none), address and user agent. */
   usedAt = 0;
   usedIp: string | undefined;
@@ -66,7 +66,12 @@ export class KnownCredential {
     this.heldScopes = expandAliases(this.scopes);
     this.authorized = rangesOf(row.authorizedIpAddresses);
     this.mayVerify = reachOf(row.isPlatform, this.heldScopes);
-    this.shown = shownMembers(row, this.scopes);
+    this.validText = `${BEGINNINGS.VALID}${shownMembers(row, this.scopes)}}`;
+  }
+
+  /** The members that a verification shows, as JSON without braces, beginning with a comma. */
+  get shown(): string {
+    return this.validText.slice(BEGINNINGS.VALID.length, -1);
   }
 
   /** Expiry is by the clock, however long ago the row was read. */

@@ -1,135 +1,246 @@
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   METHODS,
   type RequestListener,
   type Server,
   type ServerResponse,
 } from 'node:http';
+import proxyAddress from '@fastify/proxy-addr';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { requestIdOf } from '../common/request-id.js';
 import type { Config } from '../config/config.js';
+import { Refusal } from '../errors/refusal.js';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** How errors of a route are said. */
+/** What the doors of the plane look at. A request of Fastify is one, so that they serve what comes through Nest, too. */
+export type PlaneRequest = Pick<FastifyRequest, 'raw' | 'headers' | 'url' | 'id' | 'ip' | 'body' | 'caller'>;
+
+/** An answer without a body. */
+export interface BareAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type Answering<T> = (request: PlaneRequest) => T | Promise<T>;
+
+/** How refusals of a route are said. */
 export type PlaneErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
+/** How the body of a route is read. */
+export interface BodyReader {
+  readonly contentType: string;
+  readonly parse: (text: string) => unknown;
+}
+
+type Serve = (request: IncomingMessage, response: ServerResponse) => void;
+
 /**
- * A bare Fastify instance in the process of the Nest application, for what microservices ask on every request. It is
- * chosen by method and path before Nest sees the request, which halves what a request costs; its handlers are fed by
- * Nest's services, and every one of its paths also exists as a documented Nest controller, which serves what the plane
- * leaves to it: people with a JWT, aliases of paths, wrong methods.
+ * What microservices ask on every request, in the process of the Nest application: chosen by method and path before Nest
+ * sees the request, and answered on `node:http` itself, because a framework, even a quick one, takes as long as hashing,
+ * looking up and judging the token do together (docs/performance.md). Its handlers are fed by Nest's services, and every
+ * one of its paths also exists as a documented Nest controller, which serves what the plane leaves to it: people with a
+ * JWT, aliases of paths, wrong methods.
+ *
+ * Whatever is not simply answered, a refusal of any kind, goes on to a bare Fastify instance, whose replies the
+ * application's error filters write.
  */
 export class VerificationPlane {
-  readonly instance: FastifyInstance;
-  private listener: RequestListener | undefined;
-  private readonly routes = new Set<string>();
-  private readonly prefixes: string[] = [];
+  private readonly refusals: Refusals;
+  private readonly bodyBytesMax: number;
+  private readonly isTrustedProxy: ((address: string, hop: number) => boolean) | undefined;
+  private readonly posts: { readonly path: string; readonly serve: Serve }[] = [];
+  private readonly prefixes: { readonly prefix: string; readonly serve: Serve }[] = [];
 
-  constructor(config: Config) {
-    this.instance = fastify({
-      logger: false, // a line per verification would cost more than the verification; failures are logged by their handlers
-      bodyLimit: config.settings.BODY_BYTES_MAX,
-      trustProxy: config.trustedProxies,
-      genReqId: requestIdOf,
-      rewriteUrl: ({ url = '/' }: IncomingMessage) => this.withoutAppendedPath(url),
-      serverFactory: (listener) => {
-        this.listener = listener;
-        return createServer(); // never listens: the application's server hands requests over
-      },
-    });
-    for (const method of METHODS)
-      if (!this.instance.supportedMethods.includes(method)) this.instance.addHttpMethod(method);
-    this.instance.removeAllContentTypeParsers();
+  constructor({ settings, trustedProxies }: Config) {
+    this.bodyBytesMax = settings.BODY_BYTES_MAX;
+    this.isTrustedProxy = trustedProxies === false ? undefined : proxyAddress.compile(trustedProxies);
+    this.refusals = new Refusals(trustedProxies);
+  }
+
+  /** Readies what says refusals. */
+  async ready(): Promise<void> {
+    await this.refusals.ready();
   }
 
   /** Adds a route that answers 200 with JSON text; whatever else there is to say is thrown. */
-  post(
-    path: string,
-    answer: (request: FastifyRequest) => string | Promise<string>,
-    onError: PlaneErrorHandler,
-    parse: { readonly contentType: string; readonly parser: (text: string) => unknown },
-  ): void {
-    this.routes.add(`POST ${path}`);
-    void this.instance.register((scope, _, done) => {
-      scope.setErrorHandler((error, request, reply) => onError(error, request, reply));
-      scope.addContentTypeParser(parse.contentType, { parseAs: 'string' }, (__, text, parsed) => {
+  post(path: string, answer: Answering<string>, onError: PlaneErrorHandler, reader: BodyReader): void {
+    const isItsType = new RegExp(`^${reader.contentType} *(?:;|$)`, 'i');
+    const serve: Serve = (request, response) => {
+      const asked = new Asked(request, this.isTrustedProxy);
+      const refuse = (error: unknown): void => this.refusals.say(error, asked, response, onError);
+      const type = request.headers['content-type'];
+      if (type === undefined ? carriesBody(request) : type !== reader.contentType && !isItsType.test(type))
+        return refuse(new Refusal('request.unsupported_media_type'));
+      readBody(request, this.bodyBytesMax, (error, text) => {
+        if (error !== undefined) {
+          response.setHeader('connection', 'close'); // more of the body may come
+          return refuse(error);
+        }
         try {
-          parsed(null, text === '' ? undefined : parse.parser(text as string));
-        } catch (error) {
-          parsed(error as Error);
+          if (text !== '') asked.body = reader.parse(text);
+          const answered = answer(asked);
+          if (typeof answered === 'string') send(answered, asked, response);
+          else answered.then((late) => send(late, asked, response)).catch(refuse);
+        } catch (thrown) {
+          refuse(thrown);
         }
       });
-      scope.post(path, (request, reply) => {
-        const text = answer(request);
-        if (typeof text !== 'string') return text.then((late) => send(late, request, reply));
-        send(text, request, reply);
-      });
-      done();
-    });
+    };
+    this.posts.push({ path, serve });
   }
 
-  /** Adds routes that need no body, under their own prefix and for all methods. */
-  all(
-    path: string,
-    handler: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | Promise<FastifyReply>,
-    onError: PlaneErrorHandler,
-  ): void {
-    this.prefixes.push(path);
-    void this.instance.register((scope, _, done) => {
-      scope.setErrorHandler((error, request, reply) => onError(error, request, reply));
-      // Answered before any body is read: whatever a proxy sends along is of no interest here.
-      scope.addHook('onRequest', (request, reply, next) => {
-        void reply.header('x-request-id', request.id);
-        const answer = handler(request, reply);
-        if (answer instanceof Promise) answer.catch(next);
-      });
-      scope.all(path, () => undefined);
-      done();
-    });
+  /** Answers requests of any method at a path and everywhere below it. Whatever they carry is of no interest and not read. */
+  all(prefix: string, answer: Answering<BareAnswer>, onError: PlaneErrorHandler): void {
+    const serve: Serve = (request, response) => {
+      const asked = new Asked(request, this.isTrustedProxy);
+      const refuse = (error: unknown): void => this.refusals.say(error, asked, response, onError);
+      try {
+        const answered = answer(asked);
+        if (answered instanceof Promise) answered.then((late) => sendBare(late, asked, response)).catch(refuse);
+        else sendBare(answered, asked, response);
+      } catch (thrown) {
+        refuse(thrown);
+      }
+    };
+    this.prefixes.push({ prefix, serve });
   }
 
   /** The server of the application: it gives each request to the plane or to Nest. */
   createServer(nest: RequestListener): Server {
-    return createServer((request, response) =>
-      this.serves(request) ? this.handle(request, response) : nest(request, response),
-    );
+    return createServer((request, response) => (this.serveOf(request) ?? nest)(request, response));
   }
 
-  private serves(request: IncomingMessage): boolean {
-    if (this.routes.has(`${request.method} ${request.url}`)) return !carriesJwt(request);
-    return this.prefixOf(request.url ?? '') !== undefined;
-  }
-
-  private prefixOf(url: string): string | undefined {
+  private serveOf(request: IncomingMessage): Serve | undefined {
+    const url = request.url ?? '';
+    const post = request.method === 'POST' ? this.posts.find(({ path }) => path === url) : undefined;
+    if (post !== undefined) return carriesJwt(request) ? undefined : post.serve;
     return this.prefixes.find(
-      (prefix) => url.startsWith(prefix) && /^(?:[/?]|$)/.test(url.slice(prefix.length, prefix.length + 1)),
-    );
-  }
-
-  /** What a proxy appends to a prefix is its client's path: it is not ours to judge, nor to find malformed. */
-  private withoutAppendedPath(url: string): string {
-    const prefix = this.prefixOf(url);
-    const query = url.indexOf('?');
-    return prefix === undefined ? url : prefix + (query < 0 ? '' : url.slice(query));
-  }
-
-  private handle(request: IncomingMessage, response: ServerResponse): void {
-    this.listener?.(request, response);
+      ({ prefix }) => url.startsWith(prefix) && /^(?:[/?]|$)/.test(url.slice(prefix.length, prefix.length + 1)),
+    )?.serve;
   }
 }
 
-/** Past Fastify's reply, whose hooks and serializers have nothing to do here. */
-function send(text: string, request: FastifyRequest, reply: FastifyReply): void {
-  reply.hijack();
-  reply.raw.writeHead(200, {
+/** A request to the plane. */
+class Asked implements PlaneRequest {
+  readonly id: string;
+  body: unknown = undefined;
+  private address: string | undefined = undefined;
+  readonly caller = undefined; // nobody has been let in by the guard of the application
+
+  constructor(
+    readonly raw: IncomingMessage,
+    private readonly isTrustedProxy: ((address: string, hop: number) => boolean) | undefined,
+  ) {
+    this.id = requestIdOf(raw);
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.raw.headers;
+  }
+
+  get url(): string {
+    return this.raw.url ?? '/';
+  }
+
+  /** The caller's address as Fastify would tell it: the last one that no trusted proxy vouches for. */
+  get ip(): string {
+    this.address ??=
+      this.isTrustedProxy === undefined
+        ? (this.raw.socket.remoteAddress ?? '')
+        : proxyAddress(this.raw, this.isTrustedProxy);
+    return this.address;
+  }
+}
+
+interface SaidRefusal {
+  readonly error: unknown;
+  readonly asked: Asked;
+  readonly onError: PlaneErrorHandler;
+}
+
+/** Says refusals through Fastify, for the filters of the application know how to write to its replies. */
+class Refusals {
+  private readonly instance: FastifyInstance;
+  private listener: RequestListener | undefined;
+  private readonly refused = new WeakMap<object, SaidRefusal>();
+
+  constructor(trustedProxies: string[] | false) {
+    this.instance = fastify({
+      logger: false, // failures are logged by those who handle them
+      trustProxy: trustedProxies,
+      genReqId: (request) => this.refusalOf(request).asked.id,
+      rewriteUrl: () => '/', // whatever it was: one route is enough
+      serverFactory: (listener) => {
+        this.listener = listener;
+        return createServer(); // never listens
+      },
+    });
+    this.instance.addHook('onRequest', (request, _, done) => done(this.refusalOf(request.raw).error as Error));
+    this.instance.setErrorHandler((_, request, reply) => {
+      const { error, asked, onError } = this.refusalOf(request.raw);
+      request.body = asked.body;
+      onError(error, request, reply);
+    });
+    for (const method of METHODS)
+      if (!this.instance.supportedMethods.includes(method)) this.instance.addHttpMethod(method);
+    this.instance.all('/', () => undefined);
+  }
+
+  async ready(): Promise<void> {
+    await this.instance.ready();
+  }
+
+  say(error: unknown, asked: Asked, response: ServerResponse, onError: PlaneErrorHandler): void {
+    this.refused.set(asked.raw, { error, asked, onError });
+    this.listener?.(asked.raw, response);
+  }
+
+  private refusalOf(request: object): SaidRefusal {
+    const refusal = this.refused.get(request);
+    if (refusal === undefined) throw new Error('A request that was not refused is answered by nobody.');
+    return refusal;
+  }
+}
+
+/** Hands over the text of a body, or the refusal of one that is too large, at once or when it has become so. */
+function readBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  done: (error: Refusal | undefined, text: string) => void,
+): void {
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) return done(new Refusal('request.too_large'), '');
+  let body: Buffer | undefined;
+  const take = (chunk: Buffer): void => {
+    body = body === undefined ? chunk : Buffer.concat([body, chunk]);
+    if (body.length <= bytesMax) return;
+    request.off('data', take).off('end', end);
+    done(new Refusal('request.too_large'), '');
+  };
+  const end = (): void => done(undefined, body === undefined ? '' : body.toString('utf8'));
+  request.on('data', take).on('end', end);
+}
+
+function send(text: string, { id }: Asked, response: ServerResponse): void {
+  response.writeHead(200, {
     'content-type': JSON_TYPE,
     'cache-control': 'no-store',
-    'x-request-id': request.id,
-    'content-length': Buffer.byteLength(text),
+    'x-request-id': id,
+    'content-length': text.length,
   });
-  reply.raw.end(text);
+  response.end(text, 'latin1');
+}
+
+function sendBare({ status, headers }: BareAnswer, { id }: Asked, response: ServerResponse): void {
+  response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': 0 });
+  response.end();
+}
+
+/** RFC 9112 §6.3 */
+function carriesBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** People's JWTs are judged by the guard of the application. */

@@ -30,11 +30,11 @@ export class VerificationController implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const parse = { contentType: 'application/json', parser: parseJsonBody };
+    const reader = { contentType: 'application/json', parse: parseJsonBody };
     const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void =>
       this.problems.answer(error, request, reply);
-    this.plane.post('/tokens/verify', (request) => this.endpoint.verify(request), refuse, parse);
-    this.plane.post('/tokens/verify-batch', (request) => this.endpoint.verifyBatch(request), refuse, parse);
+    this.plane.post('/tokens/verify', (request) => this.endpoint.verify(request), refuse, reader);
+    this.plane.post('/tokens/verify-batch', (request) => this.endpoint.verifyBatch(request), refuse, reader);
   }
 
   @Post('verify')

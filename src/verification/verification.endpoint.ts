@@ -1,33 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
 import { normalizeAddress } from '../common/ip-address.js';
 import { Config } from '../config/config.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { type Asker, boundsOf, requireAsker } from './asker.js';
-import type { VerificationCode } from './verification-code.js';
+import { BEGINNINGS } from './verification-code.js';
+import type { PlaneRequest } from './verification-plane.js';
 import { type Verification, type VerificationRequest, Verifier } from './verifier.service.js';
 
 const SCOPES_ASKED_MAX = 100;
 const COST_MAX = 1_000_000;
 const MEMBERS = new Set(['token', 'scopes', 'ipAddress', 'cost']);
 const NO_SCOPES: readonly string[] = [];
-
-/** The beginning of each answer. */
-const HEADS: Readonly<Record<VerificationCode, string>> = Object.fromEntries(
-  (
-    [
-      'VALID',
-      'NOT_FOUND',
-      'REVOKED',
-      'EXPIRED',
-      'DISABLED',
-      'SUSPENDED',
-      'INSUFFICIENT_SCOPE',
-      'FORBIDDEN_ADDRESS',
-      'RATE_LIMITED',
-    ] as const
-  ).map((code) => [code, `{"valid":${code === 'VALID'},"code":"${code}"`]),
-) as Record<VerificationCode, string>;
 
 /** Reads questions about tokens and writes the answers, by hand: this is what every request of every microservice waits for. */
 @Injectable()
@@ -38,14 +21,14 @@ export class VerificationEndpoint {
   ) {}
 
   /** POST /tokens/verify: the answer as JSON text, at once where it can be. */
-  verify(request: FastifyRequest): string | Promise<string> {
+  verify(request: PlaneRequest): string | Promise<string> {
     const asker = requireAsker(this.verifier, request);
     if (asker instanceof Promise) return asker.then((late) => this.answer(late, request));
     return this.answer(asker, request);
   }
 
   /** POST /tokens/verify-batch: the answers in the order of the questions. */
-  async verifyBatch(request: FastifyRequest): Promise<string> {
+  async verifyBatch(request: PlaneRequest): Promise<string> {
     const asker = await requireAsker(this.verifier, request);
     const members = membersOf(request.body, 'body');
     for (const name in members) if (name !== 'tokens') throw invalidAt(`body.${name}`, 'unexpected property');
@@ -54,16 +37,11 @@ export class VerificationEndpoint {
     if (!Array.isArray(tokens) || tokens.length > countMax)
       throw invalidAt('body.tokens', `must be a list of at most ${countMax} questions`);
     const questions = tokens.map((token, index) => readQuestion(token, `body.tokens[${index}]`, asker, request));
-    await this.verifier.warm(questions);
-    let text = '';
-    for (const question of questions) {
-      const verification = this.verifier.verify(question);
-      text += (text === '' ? '' : ',') + render(verification instanceof Promise ? await verification : verification);
-    }
-    return `{"results":[${text}]}`;
+    const verifications = await this.verifier.verifyMany(questions);
+    return `{"results":[${verifications.map(render).join(',')}]}`;
   }
 
-  private answer(asker: Asker, request: FastifyRequest): string | Promise<string> {
+  private answer(asker: Asker, request: PlaneRequest): string | Promise<string> {
     const verification = this.verifier.verify(readQuestion(request.body, 'body', asker, request));
     return verification instanceof Promise ? verification.then(render) : render(verification);
   }
@@ -74,7 +52,8 @@ function render({ code, credential, rate }: Verification): string {
     rate === undefined
       ? ''
       : `,"rateLimit":{"limit":${rate.limit},"remaining":${rate.remaining},"resetSeconds":${rate.resetSeconds}}`;
-  return `${HEADS[code]}${credential === undefined ? '' : credential.shown}${state}}`;
+  if (code === 'VALID' && rate === undefined && credential !== undefined) return credential.validText;
+  return `${BEGINNINGS[code]}${credential === undefined ? '' : credential.shown}${state}}`;
 }
 
 function membersOf(body: unknown, location: string): Record<string, unknown> {
@@ -83,7 +62,7 @@ function membersOf(body: unknown, location: string): Record<string, unknown> {
   return body as Record<string, unknown>;
 }
 
-function readQuestion(body: unknown, location: string, asker: Asker, request: FastifyRequest): VerificationRequest {
+function readQuestion(body: unknown, location: string, asker: Asker, request: PlaneRequest): VerificationRequest {
   const members = membersOf(body, location);
   for (const name in members) if (!MEMBERS.has(name)) throw invalidAt(`${location}.${name}`, 'unexpected property');
   const { token, scopes, ipAddress, cost } = members;

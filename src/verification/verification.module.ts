@@ -14,7 +14,7 @@ class PlaneLifecycle implements OnApplicationBootstrap {
   constructor(private readonly plane: VerificationPlane) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.plane.instance.ready();
+    await this.plane.ready();
   }
 }
 

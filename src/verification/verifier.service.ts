@@ -43,6 +43,13 @@ export interface Verification {
   readonly rate: RateState | undefined;
 }
 
+/** What was found for the bearer secret of a connection, and in which generation of the cache. */
+interface LastAsker {
+  readonly secret: string;
+  readonly known: KnownCredential;
+  readonly generation: number;
+}
+
 /** A secret of a batch that is not in memory. */
 interface MissingSecret {
   readonly secret: string;
@@ -71,8 +78,8 @@ export class Verifier {
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
   private readonly reads = new Map<string, Promise<KnownCredential | undefined>>();
-  /** What a batch has read that could not be kept in memory, by the question that it was read for. */
-  private readonly readAhead = new WeakMap<VerificationRequest, KnownCredential | undefined>();
+  /** Who asked last on each connection: most often the one who asks next, whose secret need not be hashed again then. */
+  private readonly lastAskers = new WeakMap<object, LastAsker>();
 
   constructor(
     database: DataSource,
@@ -108,9 +115,7 @@ export class Verifier {
   /** Answers at once where it can, so that the hot path waits for no microtask. Rejects when the database is needed and cannot answer. */
   verify(request: VerificationRequest): Verification | Promise<Verification> {
     const now = Date.now();
-    const found = this.readAhead.has(request)
-      ? this.readAhead.get(request)
-      : this.find(request.secret, request.failureAddress, now);
+    const found = this.find(request.secret, request.failureAddress, now);
     if (found instanceof Promise) return found.then((late) => this.judge(late, request, Date.now()));
     return this.judge(found, request, now);
   }
@@ -141,40 +146,43 @@ export class Verifier {
   }
 
   /** The same when it is in memory and good; undefined when it takes more than that to tell. */
-  findAskerNow(secret: string, ipAddress: string | undefined, userAgent?: string): KnownCredential | undefined {
+  findAskerNow(
+    connection: object,
+    secret: string,
+    ipAddress: string | undefined,
+    userAgent?: string,
+  ): KnownCredential | undefined {
     const now = Date.now();
-    if (secret.length > SECRET_LENGTH_MAX || !this.feed.isFresh(now)) return undefined;
-    const known = this.cache.get(keyOf(secret), now);
+    if (!this.feed.isFresh(now)) return undefined;
+    const known = this.recallAsker(connection, secret, now);
     if (known === undefined || known.stateAt(now) !== 'VALID' || !known.allowsAddress(ipAddress)) return undefined;
     this.usage.note(known, now, ipAddress, userAgent);
     return known;
   }
 
   /**
-   * Reads all of the secrets that are asked about and not in memory with one statement, for the `verify` of each that
-   * follows: a thousand questions do not wait for a thousand answers of a slow database. Those whose address has failed
-   * too often are left to their `verify`, which withholds them.
+   * Verifies many: what is not in memory is read with one statement, so that a thousand questions do not wait for a
+   * thousand answers of a slow database. Rejects when the database is needed and cannot answer.
    */
-  async warm(requests: readonly VerificationRequest[]): Promise<void> {
-    const now = Date.now();
-    const isFresh = this.feed.isFresh(now);
-    const missing = new Map<string, MissingSecret>();
-    for (const { secret, failureAddress } of requests) {
-      if (secret.length === 0 || secret.length > SECRET_LENGTH_MAX) continue;
-      const key = keyOf(secret);
-      if (missing.has(key)) continue;
-      if (isFresh && (this.cache.get(key, now) !== undefined || this.unknown.has(key, now))) continue;
-      if (this.failures.isBlocked(failureAddress, now)) continue;
-      const digests = this.digests.forLookup(secret);
-      if (digests.length > 0) missing.set(key, { secret, digests, failureAddress });
+  async verifyMany(requests: readonly VerificationRequest[]): Promise<Verification[]> {
+    const found = await this.findMany(requests, Date.now());
+    const verifications: Verification[] = [];
+    for (const [index, request] of requests.entries()) {
+      const verification = this.judge(found[index], request, Date.now());
+      verifications.push(verification instanceof Promise ? await verification : verification);
     }
-    if (missing.size < 2) return;
-    const found = await this.readMany(missing, isFresh);
-    if (isFresh) return;
-    for (const request of requests) {
-      const key = keyOf(request.secret);
-      if (missing.has(key)) this.readAhead.set(request, found.get(key));
-    }
+    return verifications;
+  }
+
+  private recallAsker(connection: object, secret: string, now: number): KnownCredential | undefined {
+    const last = this.lastAskers.get(connection);
+    const { generation } = this.cache;
+    if (last?.generation === generation && last.secret === secret && this.cache.isRecent(last.known, now))
+      return last.known;
+    if (secret.length > SECRET_LENGTH_MAX) return undefined;
+    const known = this.cache.get(keyOf(secret), now);
+    if (known !== undefined) this.lastAskers.set(connection, { secret, known, generation });
+    return known;
   }
 
   private admit(found: Found, ipAddress: string | undefined): KnownCredential {
@@ -243,6 +251,37 @@ export class Verifier {
       if (known === undefined) this.noteUnknown(key, failureAddress, Date.now());
       return known;
     });
+  }
+
+  /** What `find` finds for each of them, in their order. */
+  private async findMany(requests: readonly VerificationRequest[], now: number): Promise<Found[]> {
+    const isFresh = this.feed.isFresh(now);
+    const missing = new Map<string, MissingSecret>();
+    const waiting: { readonly index: number; readonly key: string }[] = [];
+    const found = requests.map(({ secret, failureAddress }, index): Found => {
+      if (secret.length === 0 || secret.length > SECRET_LENGTH_MAX) return undefined;
+      const key = keyOf(secret);
+      if (isFresh) {
+        const known = this.cache.get(key, now);
+        if (known !== undefined || this.unknown.has(key, now)) {
+          this.counters.hits++;
+          return known;
+        }
+      }
+      if (!missing.has(key)) {
+        const digests = this.digests.forLookup(secret);
+        if (digests.length === 0) return undefined;
+        if (this.failures.isBlocked(failureAddress, now) && !this.failures.mayProbe(failureAddress, now))
+          return WITHHELD;
+        missing.set(key, { secret, digests, failureAddress });
+      }
+      waiting.push({ index, key });
+      return undefined;
+    });
+    if (missing.size === 0) return found;
+    const read = await this.readMany(missing, isFresh);
+    for (const { index, key } of waiting) found[index] = read.get(key);
+    return found;
   }
 
   private read(key: string, secret: string, digests: Buffer[], isFresh: boolean): Promise<KnownCredential | undefined> {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Refusal } from '../../errors/refusal.js';
 import { refusalToTell } from '../../errors/to-refusal.js';
 import { unleashErrorBody, unleashStatusOf } from './unleash-errors.js';
 
