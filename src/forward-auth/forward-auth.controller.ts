@@ -68,7 +68,8 @@ export class ForwardAuthController implements OnModuleInit {
   @ApiProblems(401, 403)
   async get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<FastifyReply> {
     const { status, headers } = await this.decide(request);
-    return reply.status(status).headers(headers).send();
+    for (let index = 0; index < headers.length; index += 2) void reply.header(headers[index] ?? '', headers[index + 1]);
+    return reply.status(status).send();
   }
 
   private decide(request: PlaneRequest): BareAnswer | Promise<BareAnswer> {
@@ -91,8 +92,8 @@ export class ForwardAuthController implements OnModuleInit {
 function answer({ code, credential }: Verification): BareAnswer {
   if (code === 'VALID' && credential !== undefined) return { status: 200, headers: credential.identityHeaders };
   const status = REFUSED[code as Exclude<VerificationCode, 'VALID'>];
-  const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' };
-  return { status, headers: { ...(status === 401 ? challenge : {}), 'x-keyward-code': code } };
+  const challenge = status === 401 ? ['www-authenticate', 'Bearer error="invalid_token"'] : [];
+  return { status, headers: [...challenge, 'x-keyward-code', code] };
 }
 
 /** `?scope=a&scope=b`, or several in one, separated by spaces as in RFC 6749 §3.3. */

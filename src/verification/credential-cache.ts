@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Change } from '../database/change-feed.js';
 import type { KnownCredential } from './known-credential.js';
 
@@ -123,4 +124,9 @@ export class CredentialCache {
       }
     }
   }
+}
+
+/** Under which a secret is kept in memory: its SHA-256, as 32 one-byte characters. */
+export function keyOf(secret: string): string {
+  return hash('sha256', secret, 'binary');
 }

@@ -2,6 +2,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import { BUILT_IN_ROLES, roleScopes } from '../access/built-in-roles.js';
 import type { Principal } from '../access/principal.js';
 import { expandAliases, holds, intersectScopes } from '../access/scopes.js';
+import { asciiJson } from '../common/ascii-json.js';
 import { normalizeAddress } from '../common/ip-address.js';
 import type { CredentialRow } from './credential-query.js';
 import { BEGINNINGS, type CredentialState } from './verification-code.js';
@@ -33,7 +34,7 @@ export class KnownCredential {
   private readonly kind: Principal['kind'];
   private readonly issuedAt: number;
   private introspected: string | undefined;
-  private headers: Record<string, string> | undefined;
+  private headers: readonly string[] | undefined;
   /** Service account or person. */
   private readonly ownerId: string | null;
   private readonly name: string;
@@ -101,7 +102,7 @@ export class KnownCredential {
 
   /** The body of RFC 7662 §2.2 for a token that is active, as JSON; made when it is first asked for. */
   get introspection(): string {
-    this.introspected ??= JSON.stringify({
+    this.introspected ??= asciiJson({
       active: true,
       scope: this.scopes.join(' '),
       client_id: this.kind === 'service_account' ? this.ownerId : this.tokenId,
@@ -116,8 +117,11 @@ export class KnownCredential {
     return this.introspected;
   }
 
-  /** Who it is, as headers for the service behind a proxy; made when they are first asked for. None holds text that a person typed. */
-  get identityHeaders(): Record<string, string> {
+  /**
+   * Who it is, as headers for the service behind a proxy, names and values by turns; made when they are first asked for.
+   * None holds text that a person typed.
+   */
+  get identityHeaders(): readonly string[] {
     this.headers ??= identityHeadersOf(this.shown, this.tokenId);
     return this.headers;
   }
@@ -196,17 +200,17 @@ function shownMembers(row: CredentialRow, scopes: readonly string[]): string {
     expiresAt: row.expiresAt === null ? undefined : new Date(row.expiresAt).toISOString(),
     annotations: row.annotations,
   };
-  return `,${JSON.stringify(members).slice(1, -1)}`;
+  return `,${asciiJson(members).slice(1, -1)}`;
 }
 
-function identityHeadersOf(shown: string, tokenId: string): Record<string, string> {
+function identityHeadersOf(shown: string, tokenId: string): readonly string[] {
   const { organization, serviceAccount, user, scopes } = JSON.parse(`{${shown.slice(1)}}`) as {
     organization: { id: string; slug: string };
     serviceAccount?: { id: string; slug: string };
     user?: { id: string };
     scopes: string[];
   };
-  return {
+  const headers = {
     'x-keyward-organization-id': organization.id,
     'x-keyward-organization': organization.slug,
     ...(serviceAccount
@@ -216,6 +220,7 @@ function identityHeadersOf(shown: string, tokenId: string): Record<string, strin
     'x-keyward-token-id': tokenId,
     'x-keyward-scopes': scopes.join(' '),
   };
+  return Object.entries(headers).flat();
 }
 
 /** Most different texts that are shared between credentials; many tokens have the same organization and the same scopes. */

@@ -9,7 +9,6 @@ import { type Verification, type VerificationRequest, Verifier } from './verifie
 
 const SCOPES_ASKED_MAX = 100;
 const COST_MAX = 1_000_000;
-const MEMBERS = new Set(['token', 'scopes', 'ipAddress', 'cost']);
 const NO_SCOPES: readonly string[] = [];
 
 /** Reads questions about tokens and writes the answers, by hand: this is what every request of every microservice waits for. */
@@ -64,7 +63,7 @@ function membersOf(body: unknown, location: string): Record<string, unknown> {
 
 function readQuestion(body: unknown, location: string, asker: Asker, request: PlaneRequest): VerificationRequest {
   const members = membersOf(body, location);
-  for (const name in members) if (!MEMBERS.has(name)) throw invalidAt(`${location}.${name}`, 'unexpected property');
+  for (const name in members) if (!isMember(name)) throw invalidAt(`${location}.${name}`, 'unexpected property');
   const { token, scopes, ipAddress, cost } = members;
   if (typeof token !== 'string') throw invalidAt(`${location}.token`, 'must be text');
   if (ipAddress !== undefined && (typeof ipAddress !== 'string' || normalizeAddress(ipAddress) === undefined)) {
@@ -82,6 +81,10 @@ function readQuestion(body: unknown, location: string, asker: Asker, request: Pl
     failureAddress: ipAddress ?? request.ip,
     withinOrganizationId: boundsOf(asker),
   };
+}
+
+function isMember(name: string): boolean {
+  return name === 'token' || name === 'scopes' || name === 'ipAddress' || name === 'cost';
 }
 
 function readScopes(scopes: unknown, location: string): readonly string[] {

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Principal, RequestOrigin } from '../access/principal.js';
@@ -11,9 +10,10 @@ import { FailureLimiter } from '../rate-limit/failure-limiter.js';
 import { RateLimiter, type RateState } from '../rate-limit/rate-limiter.service.js';
 import { SecretDigests } from '../tokens/secret-digests.js';
 import { SECRET_LENGTH_MAX } from '../tokens/token-secret.js';
-import { CredentialCache } from './credential-cache.js';
+import { CredentialCache, keyOf } from './credential-cache.js';
 import { CREDENTIAL_QUERY, type CredentialRow } from './credential-query.js';
 import { KnownCredential } from './known-credential.js';
+import { LastAskers } from './last-askers.js';
 import { UnknownSecrets } from './unknown-secrets.js';
 import { UsageRecorder } from './usage-recorder.js';
 import type { VerificationCode } from './verification-code.js';
@@ -41,13 +41,6 @@ export interface Verification {
   readonly credential: KnownCredential | undefined;
   /** State of the token's own rate limit, where it has one and was counted. */
   readonly rate: RateState | undefined;
-}
-
-/** What was found for the bearer secret of a connection, and in which generation of the cache. */
-interface LastAsker {
-  readonly secret: string;
-  readonly known: KnownCredential;
-  readonly generation: number;
 }
 
 /** A secret of a batch that is not in memory. */
@@ -78,8 +71,7 @@ export class Verifier {
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
   private readonly reads = new Map<string, Promise<KnownCredential | undefined>>();
-  /** Who asked last on each connection: most often the one who asks next, whose secret need not be hashed again then. */
-  private readonly lastAskers = new WeakMap<object, LastAsker>();
+  private readonly lastAskers: LastAskers;
 
   constructor(
     database: DataSource,
@@ -94,6 +86,7 @@ export class Verifier {
     const { settings } = config;
     this.lookUps = (database as OwningDataSource).lookUps;
     this.cache = new CredentialCache(settings.CREDENTIAL_CACHE_MAX, settings.CREDENTIAL_CACHE_TTL_SECONDS * 1_000);
+    this.lastAskers = new LastAskers(this.cache);
     this.unknown = new UnknownSecrets(settings.UNKNOWN_CACHE_MAX, settings.UNKNOWN_CACHE_TTL_MS);
     feed.onChange((change) => {
       this.cache.apply(change);
@@ -154,7 +147,7 @@ export class Verifier {
   ): KnownCredential | undefined {
     const now = Date.now();
     if (!this.feed.isFresh(now)) return undefined;
-    const known = this.recallAsker(connection, secret, now);
+    const known = this.lastAskers.recall(connection, secret, now);
     if (known === undefined || known.stateAt(now) !== 'VALID' || !known.allowsAddress(ipAddress)) return undefined;
     this.usage.note(known, now, ipAddress, userAgent);
     return known;
@@ -172,17 +165,6 @@ export class Verifier {
       verifications.push(verification instanceof Promise ? await verification : verification);
     }
     return verifications;
-  }
-
-  private recallAsker(connection: object, secret: string, now: number): KnownCredential | undefined {
-    const last = this.lastAskers.get(connection);
-    const { generation } = this.cache;
-    if (last?.generation === generation && last.secret === secret && this.cache.isRecent(last.known, now))
-      return last.known;
-    if (secret.length > SECRET_LENGTH_MAX) return undefined;
-    const known = this.cache.get(keyOf(secret), now);
-    if (known !== undefined) this.lastAskers.set(connection, { secret, known, generation });
-    return known;
   }
 
   private admit(found: Found, ipAddress: string | undefined): KnownCredential {
@@ -356,9 +338,4 @@ export class Verifier {
     this.unknown.add(key, now);
     this.failures.recordFailure(failureAddress, now);
   }
-}
-
-/** Under which a secret is kept in memory: its SHA-256, as 32 one-byte characters. */
-function keyOf(secret: string): string {
-  return hash('sha256', secret, 'binary');
 }
