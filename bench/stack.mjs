@@ -14,6 +14,9 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 const BENCH = import.meta.dirname;
 const ROOT = resolve(BENCH, '..');
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** With which `npm start` runs the service. */
+const NODE_FLAGS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
 
 /**
  * The settings of the service: those of production and their defaults, but for the limit on management calls, which
@@ -85,7 +88,7 @@ export class Stack {
     const port = await freePort();
     const main = join(root, 'dist/src/main.js');
     const environment = { ...SETTINGS, PORT: String(port), DATABASE_URL: this.urlOf(database), ...settings };
-    const child = this.#spawn(`keyward-${port}`, core, [...nodeArguments, main], environment);
+    const child = this.#spawn(`keyward-${port}`, core, [...NODE_FLAGS, ...nodeArguments, main], environment);
     const ready = async () => {
       const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
       return answer?.ok ?? false;

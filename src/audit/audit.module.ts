@@ -14,7 +14,9 @@ class ChangeFeedLifecycle implements OnModuleInit {
     private readonly feed: ChangeFeed,
     database: DataSource,
   ) {
-    (database as OwningDataSource).beforeClosing(() => this.feed.stop());
+    const owner = database as OwningDataSource;
+    owner.beforeClosing(() => this.feed.stop());
+    this.feed.onLoss(() => owner.dropIdleConnections());
   }
 
   async onModuleInit(): Promise<void> {

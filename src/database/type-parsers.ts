@@ -14,8 +14,9 @@ const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
       : (getTypeParser(builtins.TIMESTAMPTZ) as (value: string) => unknown)(text),
   [TEXT_ARRAY]: (text) => {
     if (text === '{}') return [];
-    // Quoted where an element holds a comma, a brace, a space or a quote, or is NULL in so many letters.
-    if (/["\\]|^\{\{|NULL/i.test(text)) return (getTypeParser(TEXT_ARRAY as never) as (value: string) => unknown)(text);
+    // With bounds in front, or quoted where an element holds a comma, a brace, a space or a quote, or is NULL in so many letters.
+    if (/^[^{]|["\\]|^\{\{|NULL/i.test(text))
+      return (getTypeParser(TEXT_ARRAY as never) as (value: string) => unknown)(text);
     return text.slice(1, -1).split(',');
   },
 };

@@ -8,6 +8,7 @@ import { scopesBeyond } from '../access/scopes.js';
 import { AuditService, changedMembers } from '../audit/audit.service.js';
 import { type ExpectedVersions, requireVersion } from '../common/etag.js';
 import type { PageRequest, Position } from '../common/pagination.js';
+import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
 import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
@@ -29,9 +30,6 @@ export interface ServiceAccountDraft {
 
 /** What makes an account an owner of tokens. */
 type OwnerColumns = Pick<ServiceAccount, 'id' | 'organizationId' | 'roleNumber'>;
-
-/** How an account is named in an organization: by its slug in the native dialect, by its number in the Unleash dialect. */
-export type ServiceAccountKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
 
 const ownerBy = (column: string): PreparedStatement =>
   prepared(`
@@ -74,11 +72,7 @@ export class ServiceAccountsService {
     return this.view(organizationId, await query.take(limit + 1).getMany(), tokens);
   }
 
-  async get(
-    organizationId: string,
-    key: ServiceAccountKey,
-    tokens: TokenSelection = 'all',
-  ): Promise<ServiceAccountView> {
+  async get(organizationId: string, key: ResourceKey, tokens: TokenSelection = 'all'): Promise<ServiceAccountView> {
     const account = await this.find(this.database.manager, organizationId, key);
     const [view] = await this.view(organizationId, [account], tokens);
     if (view === undefined) throw new Refusal('service_account.not_found');
@@ -86,7 +80,7 @@ export class ServiceAccountsService {
   }
 
   /** The account as an owner of tokens. */
-  async getOwner(organizationId: string, key: ServiceAccountKey): Promise<TokenOwner> {
+  async getOwner(organizationId: string, key: ResourceKey): Promise<TokenOwner> {
     // On the way of every request about tokens: no entity is made for two columns.
     const [column, value] = columnOf(key);
     const values = [organizationId, value];
@@ -128,7 +122,7 @@ export class ServiceAccountsService {
   /** Changes the members that are sent; null clears. A slug never changes. */
   async update(
     caller: Caller,
-    key: ServiceAccountKey,
+    key: ResourceKey,
     draft: Partial<ServiceAccountDraft>,
     expected: ExpectedVersions,
   ): Promise<void> {
@@ -155,7 +149,7 @@ export class ServiceAccountsService {
   /** Disables or enables; a disabled account's tokens do not verify. Asking for the state that it is in changes nothing. */
   async setDisabled(
     caller: Caller,
-    key: ServiceAccountKey,
+    key: ResourceKey,
     isDisabled: boolean,
     expected: ExpectedVersions,
   ): Promise<ServiceAccountView> {
@@ -177,7 +171,7 @@ export class ServiceAccountsService {
   }
 
   /** Deletes an account for everybody to see, and revokes its tokens in the same transaction. Its slug is free again. */
-  async delete(caller: Caller, key: ServiceAccountKey, expected: ExpectedVersions): Promise<void> {
+  async delete(caller: Caller, key: ResourceKey, expected: ExpectedVersions): Promise<void> {
     await this.database.transaction(async (tx) => {
       const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
@@ -229,13 +223,13 @@ export class ServiceAccountsService {
     return this.find(tx, organizationId, { id });
   }
 
-  private async find(db: EntityManager, organizationId: string, key: ServiceAccountKey): Promise<ServiceAccount> {
+  private async find(db: EntityManager, organizationId: string, key: ResourceKey): Promise<ServiceAccount> {
     const account = await db.findOneBy(ServiceAccount, { organizationId, ...key, deletedAt: IsNull() });
     if (account === null) throw new Refusal('service_account.not_found');
     return account;
   }
 
-  private async lock(tx: EntityManager, caller: Caller, key: ServiceAccountKey): Promise<ServiceAccount> {
+  private async lock(tx: EntityManager, caller: Caller, key: ResourceKey): Promise<ServiceAccount> {
     const { organizationId } = caller.principal;
     const where = { organizationId, ...key, deletedAt: IsNull() };
     const account = await tx.findOne(ServiceAccount, { where, lock: { mode: 'for_no_key_update' } });
@@ -294,11 +288,6 @@ export class ServiceAccountsService {
     if (scopesBeyond(scopes, role.scopes).length > 0) throw new Refusal('service_account.role_exceeds_grantor');
     return role.number;
   }
-}
-
-function columnOf(key: ServiceAccountKey): readonly [column: 'slug' | 'number' | 'id', value: string | number] {
-  if ('slug' in key) return ['slug', key.slug];
-  return 'number' in key ? ['number', key.number] : ['id', key.id];
 }
 
 function asOwner(account: OwnerColumns, scopesOfRole: readonly string[] | undefined): TokenOwner {

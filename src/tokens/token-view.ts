@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Position } from '../common/pagination.js';
+import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { shortRange } from '../database/column-types.js';
 import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
 
@@ -267,14 +268,6 @@ export async function countTokensOfOrganization(
   return counted?.count ?? 0;
 }
 
-/** How a token is named among those of its owner: by its slug in the native dialect, by its number or its id in others. */
-export type TokenKey = { readonly slug: string } | { readonly number: number } | { readonly id: string };
-
-function columnOf(key: TokenKey): readonly [column: 'slug' | 'number' | 'id', value: string | number] {
-  if ('slug' in key) return ['slug', key.slug];
-  return 'number' in key ? ['number', key.number] : ['id', key.id];
-}
-
 const byColumn = (column: string, lock: string): PreparedStatement =>
   prepared(
     `select ${TOKEN_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and t.${column} = $3 ${lock}`,
@@ -287,7 +280,7 @@ const FIND_LOCKED = { slug: byColumn('slug', LOCK), number: byColumn('number', L
 export async function findToken(
   db: EntityManager,
   owner: OwnerColumns,
-  key: TokenKey,
+  key: ResourceKey,
   options: { readonly lock?: boolean } = {},
 ): Promise<TokenView | undefined> {
   const [column, value] = columnOf(key);

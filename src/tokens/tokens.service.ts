@@ -5,6 +5,7 @@ import type { Caller } from '../access/principal.js';
 import { AuditService, changedMembers } from '../audit/audit.service.js';
 import { type ExpectedVersions, requireVersion } from '../common/etag.js';
 import type { PageRequest } from '../common/pagination.js';
+import type { ResourceKey } from '../common/resource-key.js';
 import { Config } from '../config/config.js';
 import { refuseViolations } from '../database/database-failure.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
@@ -21,7 +22,6 @@ import {
   readNewestTokens,
   readTokens,
   readTokensOfOrganization,
-  type TokenKey,
   type TokenSelection,
   type TokenView,
 } from './token-view.js';
@@ -89,7 +89,7 @@ export class TokensService {
     return byOwner;
   }
 
-  async get(owner: TokenOwner, key: TokenKey): Promise<TokenView> {
+  async get(owner: TokenOwner, key: ResourceKey): Promise<TokenView> {
     const token = await findToken(this.database.manager, owner, key);
     if (token === undefined) throw new Refusal('token.not_found');
     return token;
@@ -122,7 +122,7 @@ export class TokensService {
   async update(
     caller: Caller,
     owner: TokenOwner,
-    key: TokenKey,
+    key: ResourceKey,
     changes: TokenChanges,
     expected: ExpectedVersions,
   ): Promise<TokenView> {
@@ -184,7 +184,7 @@ export class TokensService {
   async rotate(
     caller: Caller,
     owner: TokenOwner,
-    key: TokenKey,
+    key: ResourceKey,
     graceSeconds: number,
     expected: ExpectedVersions,
   ): Promise<IssuedToken> {
@@ -225,7 +225,7 @@ export class TokensService {
   }
 
   /** Revokes for good; answers what the token was. The row stays listed. A token that is revoked already is as unknown as one that never was. */
-  async revoke(caller: Caller, owner: TokenOwner, key: TokenKey, expected: ExpectedVersions): Promise<TokenView> {
+  async revoke(caller: Caller, owner: TokenOwner, key: ResourceKey, expected: ExpectedVersions): Promise<TokenView> {
     return this.database.transaction(async (tx) => {
       const token = await this.lockLive(tx, owner, key);
       requireVersion(token, expected);
@@ -254,7 +254,7 @@ export class TokensService {
     return rows.map((row) => row.scope);
   }
 
-  private async lockLive(tx: EntityManager, owner: TokenOwner, key: TokenKey): Promise<TokenView> {
+  private async lockLive(tx: EntityManager, owner: TokenOwner, key: ResourceKey): Promise<TokenView> {
     const token = await findToken(tx, owner, key, { lock: true });
     if (token === undefined || token.revokedAt !== null) throw new Refusal('token.not_found');
     return token;

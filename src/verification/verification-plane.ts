@@ -13,6 +13,9 @@ import { requestIdOf } from '../common/request-id.js';
 import type { Config } from '../config/config.js';
 import { Refusal } from '../errors/refusal.js';
 
+/** Longer than proxies keep a connection that nobody uses (a minute): closed at our end first, it would cost them a request. */
+const KEEP_ALIVE_MS = 75_000;
+
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** What the doors of the plane look at. A request of Fastify is one, so that they serve what comes through Nest, too. */
@@ -111,7 +114,8 @@ export class VerificationPlane {
 
   /** The server of the application: it gives each request to the plane or to Nest. */
   createServer(nest: RequestListener): Server {
-    return createServer((request, response) => (this.serveOf(request) ?? nest)(request, response));
+    const serve: RequestListener = (request, response) => (this.serveOf(request) ?? nest)(request, response);
+    return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, serve);
   }
 
   private serveOf(request: IncomingMessage): Serve | undefined {

@@ -1,4 +1,7 @@
 import { type DynamicModule, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { LookUps } from '../database/look-ups.js';
+import type { OwningDataSource } from '../database/open-database.js';
 import { TokensModule } from '../tokens/tokens.module.js';
 import { CurrentTokenController } from './current-token.controller.js';
 import { UsageRecorder } from './usage-recorder.js';
@@ -30,6 +33,7 @@ export class VerificationModule {
       providers: [
         { provide: VerificationPlane, useValue: plane },
         PlaneLifecycle,
+        { provide: LookUps, inject: [DataSource], useFactory: ({ lookUps }: OwningDataSource) => lookUps },
         Verifier,
         VerificationEndpoint,
         VerificationCounters,

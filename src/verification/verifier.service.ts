@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
 import type { Principal, RequestOrigin } from '../access/principal.js';
 import { Config } from '../config/config.js';
 import { ChangeFeed } from '../database/change-feed.js';
-import type { LookUps } from '../database/look-ups.js';
-import type { OwningDataSource } from '../database/open-database.js';
+import { LookUps } from '../database/look-ups.js';
 import { Refusal } from '../errors/refusal.js';
 import { FailureLimiter } from '../rate-limit/failure-limiter.js';
 import { RateLimiter, type RateState } from '../rate-limit/rate-limiter.service.js';
@@ -66,7 +64,6 @@ type Found = KnownCredential | undefined | typeof WITHHELD;
  */
 @Injectable()
 export class Verifier {
-  private readonly lookUps: LookUps;
   private readonly cache: CredentialCache;
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
@@ -74,7 +71,7 @@ export class Verifier {
   private readonly lastAskers: LastAskers;
 
   constructor(
-    database: DataSource,
+    private readonly lookUps: LookUps,
     private readonly digests: SecretDigests,
     private readonly feed: ChangeFeed,
     private readonly usage: UsageRecorder,
@@ -84,7 +81,6 @@ export class Verifier {
     config: Config,
   ) {
     const { settings } = config;
-    this.lookUps = (database as OwningDataSource).lookUps;
     this.cache = new CredentialCache(settings.CREDENTIAL_CACHE_MAX, settings.CREDENTIAL_CACHE_TTL_SECONDS * 1_000);
     this.lastAskers = new LastAskers(this.cache);
     this.unknown = new UnknownSecrets(settings.UNKNOWN_CACHE_MAX, settings.UNKNOWN_CACHE_TTL_MS);
@@ -97,7 +93,6 @@ export class Verifier {
       this.cache.clear();
       this.reads.clear();
     });
-    feed.onLoss(() => (database as OwningDataSource).dropIdleConnections());
   }
 
   /** How many secrets are in memory. */

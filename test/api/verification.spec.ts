@@ -48,6 +48,15 @@ describe('the verdict on a good token', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store');
   });
 
+  it('keeps names in any script whole, in each kind of answer', async () => {
+    const name = 'Schlüssel «ключ» 鍵 🗝️ "\\';
+    const { token } = await tenant.issue({ name, annotations: { team: 'Zürich 🏔' } });
+    const shown = { token: { name }, annotations: { team: 'Zürich 🏔' } };
+    expect(await verify(operator, token)).toMatchObject(shown);
+    const { body } = await operator.post('/tokens/verify-batch', { body: { tokens: [{ token }] } });
+    expect(body).toMatchObject({ results: [shown] });
+  });
+
   it('leaves out what the token has not', async () => {
     const { token } = await tenant.issue();
     const members = ['valid', 'code', 'organization', 'serviceAccount', 'token', 'scopes', 'annotations'];
