@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { expectStatus } from '../support/callers.js';
 import { type Answer, Client, sendRaw } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
@@ -208,6 +211,36 @@ describe.each(['/tokens/verify', '/tokens/verify-batch'])('%s tells nothing to s
     for (const door of [`/api${path}`, path]) {
       expectProblem(await sendRaw(keyward.url, lines(door)), 401, 'authentication.invalid');
     }
+  });
+});
+
+describe('on a connection that goes on being used', () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const sockets = new Set<unknown>();
+  afterAll(() => agent.destroy());
+
+  async function statusOf(asker: string, token: string): Promise<number | undefined> {
+    const headers = { authorization: `Bearer ${asker}`, 'content-type': 'application/json' };
+    const question = request(`${keyward.url}/tokens/verify`, { agent, method: 'POST', headers });
+    question.end(JSON.stringify({ token }));
+    const [answer] = (await once(question, 'response')) as [IncomingMessage];
+    sockets.add(answer.socket);
+    await text(answer);
+    return answer.statusCode;
+  }
+
+  it('each request is judged by its own credential, as it is at that time', async () => {
+    const { token } = await tenant.issue();
+    const asker = await tenant.issue({ scopes: ['api_tokens:verify'] });
+    const reader = await tenant.issue({ scopes: ['api_tokens:read'] });
+    const mayAsk = async (secret: string): Promise<number | undefined> => statusOf(secret, token);
+    expect([await mayAsk(asker.token), await mayAsk(asker.token)]).toEqual([200, 200]);
+    expect(await mayAsk(reader.token)).toBe(403);
+    expect(await mayAsk(`${asker.token.slice(0, -1)}${asker.token.endsWith('0') ? '1' : '0'}`)).toBe(401);
+    expect(await mayAsk(asker.token)).toBe(200);
+    expectStatus(await tenant.owner.delete(`/service-accounts/${tenant.account.slug}/tokens/${asker.slug}`), 204);
+    expect(await mayAsk(asker.token)).toBe(401);
+    expect(sockets.size).toBe(1);
   });
 });
 
