@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seed } from './seed.mjs';
 import { Stack } from './stack.mjs';
-import { CONNECTIONS, forget, OPERATIONS } from './throughput.mjs';
+import { forget, jobOf, OPERATIONS } from './throughput.mjs';
 
 const [name = 'verify hit', tokens = '1000'] = process.argv.slice(2);
 const operation = OPERATIONS.find((one) => one.name === name);
@@ -23,10 +23,8 @@ try {
   const load = stack.startLoad();
   const timer = operation.forgets ? setInterval(() => forget(session), 50) : undefined;
   const result = await load.run({
+    ...jobOf(operation, Number(tokens), 1),
     port: server.port,
-    source: operation.source(Number(tokens), 1),
-    connections: operation.connections ?? CONNECTIONS,
-    expect: { status: operation.status ?? 200, prefix: operation.prefix },
     watch: { server: server.pid, postgres: stack.postgresPid },
     warmUpMs: 2_000,
     durationMs: 10_000,

@@ -16,7 +16,7 @@ const BENCH = import.meta.dirname;
 const ROOT = resolve(BENCH, '..');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 /** With which `npm start` runs the service. */
-const NODE_FLAGS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+export const NODE_FLAGS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
 
 /**
  * The settings of the service: those of production and their defaults, but for the limit on management calls, which
@@ -98,8 +98,13 @@ export class Stack {
   }
 
   /** Starts a server that tells its port by a message, and whatever else is to be known: the floor, or a peer. */
-  async startServer(script, { core = SERVER_CORE, environment = {} } = {}) {
-    const child = this.#spawn(script.replaceAll(/\W/g, '-'), core, [resolve(BENCH, script)], environment);
+  async startServer(script, { core = SERVER_CORE, environment = {}, nodeArguments = [] } = {}) {
+    const child = this.#spawn(
+      script.replaceAll(/\W/g, '-'),
+      core,
+      [...nodeArguments, resolve(BENCH, script)],
+      environment,
+    );
     let told;
     child.once('message', (message) => (told = message));
     await this.#wait(child, async () => told !== undefined, script);

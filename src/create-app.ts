@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type RequestListener, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
+import helmet from 'helmet';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
@@ -142,7 +142,8 @@ async function shapeRequests(instance: FastifyInstance, config: Config, dialects
     );
     done();
   });
-  await instance.register(helmet, {
+  // Made once: @fastify/helmet makes it anew for each request.
+  const harden = helmet({
     contentSecurityPolicy: {
       // Swagger UI styles its elements inline; scripts come from its own files only.
       directives: {
@@ -153,6 +154,7 @@ async function shapeRequests(instance: FastifyInstance, config: Config, dialects
       },
     },
   });
+  instance.addHook('onRequest', (request, reply, done) => harden(request.raw, reply.raw, () => done()));
   if (config.settings.CORS_ORIGINS.length > 0) {
     await instance.register(cors, {
       origin: [...config.settings.CORS_ORIGINS],

@@ -34,7 +34,7 @@ export class AuthenticationGuard extends AuthGuard() {
     // callbacks on the strategy: requests under way at the same time would otherwise answer for each other.
     super({
       get defaultStrategy() {
-        return [jwt, apiToken].map((strategy): unknown => Object.create(strategy));
+        return [apiToken, jwt].map((strategy): unknown => Object.create(strategy));
       },
     });
   }

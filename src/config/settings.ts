@@ -145,7 +145,7 @@ export const SETTINGS = {
     1_000,
     50,
     60_000,
-    'Longest wait of a verification for a connection, and for the answer; then it is 503. Never more than REVOCATION_MAX_STALENESS_SECONDS.',
+    'Longest wait of a verification for a connection, and for the answer, of which a database that is merely slow has four fifths; then it is 503. Never more than REVOCATION_MAX_STALENESS_SECONDS.',
   ),
   REDIS_URL: text(
     '',
@@ -284,6 +284,12 @@ export const SETTINGS = {
   ),
 
   BODY_BYTES_MAX: integer(1_048_576, 1_024, 16_777_216, 'Largest request body.'),
+  KEEP_ALIVE_TIMEOUT_MS: integer(
+    75_000,
+    1_000,
+    3_600_000,
+    'How long a connection that nobody uses is kept; let it be longer than that of a proxy in front, which would send requests to one that is closing.',
+  ),
   SHUTDOWN_GRACE_MS: integer(10_000, 100, 120_000, 'How long a stop waits for requests under way.'),
   PAGE_SIZE_MAX: integer(200, 1, 1_000, 'Largest page of a list.'),
   LIST_ROWS_MAX: integer(

@@ -39,7 +39,7 @@ export class ChangeFeed {
   /** Until when by either clock the last proof was good. The wall clock covers a machine that slept, the other one a clock that was set back. */
   private provenWallMs = Number.NEGATIVE_INFINITY;
   private provenSteadyMs = Number.NEGATIVE_INFINITY;
-  /** The millisecond in which it was found fresh last: the clocks are read once for all requests of a millisecond. */
+  /** The millisecond in which it was found fresh last, which is enough for all requests of that millisecond. */
   private freshAtWallMs = Number.NaN;
   private readonly changeListeners: ((change: Change) => void)[] = [];
   private readonly gapListeners: (() => void)[] = [];

@@ -31,7 +31,9 @@ export class LookUps {
       application_name: 'keyward look-ups',
       // Planned once, and by indexes even while the tables are small: given a list of unknown length, PostgreSQL would plan
       // each time anew, which takes ten times as long as the look-up.
-      options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off',
+      options: [process.env.PGOPTIONS ?? '', '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off']
+        .join(' ')
+        .trim(),
       max: connectionsMax,
       connectionTimeoutMillis: timeoutMs,
       // The server gives up first where it is merely slow: only one that says nothing at all is taken for dead, and asked again.

@@ -36,15 +36,19 @@ export function toRefusal(error: unknown): Refusal | undefined {
   return error instanceof HttpException ? HTTP_STATUSES[error.getStatus()]?.() : undefined;
 }
 
-/** The refusal that is answered to an error, and what the log is told of it: callers learn nothing of a fault but its request id. */
-export function refusalToTell(error: unknown, requestId: string, logger: Logger): Refusal {
+/**
+ * The refusal that is answered to an error, and what the log is told of it: callers learn nothing of a fault but its request id.
+ * @param toldId another id of the error, where a dialect tells one
+ */
+export function refusalToTell(error: unknown, requestId: string, logger: Logger, toldId?: string): Refusal {
   const refusal = toRefusal(error);
+  const request = `Request ${requestId}${toldId === undefined ? '' : `, error ${toldId}`}`;
   if (refusal === undefined) {
-    logger.error(`Request ${requestId} failed`, error instanceof Error ? error.stack : String(error));
+    logger.error(`${request} failed`, error instanceof Error ? error.stack : String(error));
     return new Refusal('service.internal');
   }
   if (refusal.code === 'service.unavailable')
-    logger.warn(`Request ${requestId}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
+    logger.warn(`${request}: ${String((refusal.more.cause as Error | undefined)?.message)}`);
   return refusal;
 }
 

@@ -24,8 +24,7 @@ export class CredentialCache {
   /** Keys by token, since most changes are about one token. */
   private keysByToken = new Map<string, readonly string[]>();
   private readonly pending = new Set<PendingRead>();
-  /** Counts the times at which something was forgotten: who remembers what it held before has to look again. */
-  generation = 0;
+  private forgettings = 0;
 
   constructor(
     private readonly entriesMax: number,
@@ -34,6 +33,11 @@ export class CredentialCache {
 
   get size(): number {
     return this.young.size + this.old.size;
+  }
+
+  /** Differs after anything was forgotten: who remembers what the cache held before has to look again. */
+  get revision(): number {
+    return this.forgettings;
   }
 
   get(key: string, now: number): KnownCredential | undefined {
@@ -74,7 +78,7 @@ export class CredentialCache {
   /** Forgets whatever a change may have made wrong. */
   apply(change: Change): void {
     if (HARMLESS.has(change.type)) return;
-    this.generation++;
+    this.forgettings++;
     const subject = change.resourceType === 'role' ? change.organizationId : change.resourceId;
     for (const read of this.pending) read.changed.add(subject);
     if (change.resourceType === 'token') this.forgetToken(subject);
@@ -83,7 +87,7 @@ export class CredentialCache {
 
   /** Forgets everything, what is being read included. */
   clear(): void {
-    this.generation++;
+    this.forgettings++;
     this.young = new Map();
     this.old = new Map();
     this.keysByToken = new Map();
@@ -93,7 +97,7 @@ export class CredentialCache {
   private insert(key: string, credential: KnownCredential): void {
     this.young.set(key, credential);
     if (this.young.size * 2 < this.entriesMax) return;
-    this.generation++;
+    this.forgettings++;
     for (const dropped of this.old.values()) this.forgetKeys(dropped.tokenId);
     this.old = this.young;
     this.young = new Map();

@@ -6,7 +6,7 @@ interface LastAsker {
   readonly secret: string;
   readonly known: KnownCredential;
   /** Of the cache, when it was found there. */
-  readonly generation: number;
+  readonly revision: number;
 }
 
 /** Who asked last on each connection: most often the one who asks next, whose secret need not be hashed and looked up again then. */
@@ -18,12 +18,12 @@ export class LastAskers {
   /** What the cache holds for the secret. */
   recall(connection: object, secret: string, now: number): KnownCredential | undefined {
     const last = this.byConnection.get(connection);
-    const { generation } = this.cache;
-    if (last?.generation === generation && last.secret === secret && this.cache.isRecent(last.known, now))
+    const { revision } = this.cache;
+    if (last?.revision === revision && last.secret === secret && this.cache.isRecent(last.known, now))
       return last.known;
     if (secret.length > SECRET_LENGTH_MAX) return undefined;
     const known = this.cache.get(keyOf(secret), now);
-    if (known !== undefined) this.byConnection.set(connection, { secret, known, generation: this.cache.generation });
+    if (known !== undefined) this.byConnection.set(connection, { secret, known, revision: this.cache.revision });
     return known;
   }
 }

@@ -13,9 +13,6 @@ import { requestIdOf } from '../common/request-id.js';
 import type { Config } from '../config/config.js';
 import { Refusal } from '../errors/refusal.js';
 
-/** Longer than proxies keep a connection that nobody uses (a minute): closed at our end first, it would cost them a request. */
-const KEEP_ALIVE_MS = 75_000;
-
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** What the doors of the plane look at. A request of Fastify is one, so that they serve what comes through Nest, too. */
@@ -54,12 +51,14 @@ type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 export class VerificationPlane {
   private readonly refusals: Refusals;
   private readonly bodyBytesMax: number;
+  private readonly keepAliveMs: number;
   private readonly isTrustedProxy: ((address: string, hop: number) => boolean) | undefined;
   private readonly posts: { readonly path: string; readonly serve: Serve }[] = [];
   private readonly prefixes: { readonly prefix: string; readonly serve: Serve }[] = [];
 
   constructor({ settings, trustedProxies }: Config) {
     this.bodyBytesMax = settings.BODY_BYTES_MAX;
+    this.keepAliveMs = settings.KEEP_ALIVE_TIMEOUT_MS;
     this.isTrustedProxy = trustedProxies === false ? undefined : proxyAddress.compile(trustedProxies);
     this.refusals = new Refusals(trustedProxies);
   }
@@ -114,8 +113,11 @@ export class VerificationPlane {
 
   /** The server of the application: it gives each request to the plane or to Nest. */
   createServer(nest: RequestListener): Server {
-    const serve: RequestListener = (request, response) => (this.serveOf(request) ?? nest)(request, response);
-    return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, serve);
+    const server = createServer({ keepAliveTimeout: this.keepAliveMs }, (request, response) => {
+      if (!server.listening) response.shouldKeepAlive = false; // it is stopping: the next request belongs to somebody else
+      (this.serveOf(request) ?? nest)(request, response);
+    });
+    return server;
   }
 
   private serveOf(request: IncomingMessage): Serve | undefined {
@@ -210,6 +212,8 @@ class Refusals {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** Hands over the text of a body, or the refusal of one that is too large, at once or when it has become so. */
 function readBody(
   request: IncomingMessage,
@@ -217,14 +221,24 @@ function readBody(
   done: (error: Refusal | undefined, text: string) => void,
 ): void {
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) return done(new Refusal('request.too_large'), '');
-  let body: Buffer | undefined;
+  // Mostly the one chunk that came. Chunks may also be as small as a byte, from somebody who need not have told who they are:
+  // so none is kept, and each byte is copied a few times at most.
+  let body: Buffer = NOTHING;
+  let length = 0;
   const take = (chunk: Buffer): void => {
-    body = body === undefined ? chunk : Buffer.concat([body, chunk]);
-    if (body.length <= bytesMax) return;
-    request.off('data', take).off('end', end);
-    done(new Refusal('request.too_large'), '');
+    const longer = length + chunk.length;
+    if (longer > bytesMax) {
+      request.off('data', take).off('end', end);
+      return done(new Refusal('request.too_large'), '');
+    }
+    if (length === 0) body = chunk;
+    else {
+      if (longer > body.length) body = Buffer.concat([body.subarray(0, length)], 2 * longer);
+      chunk.copy(body, length);
+    }
+    length = longer;
   };
-  const end = (): void => done(undefined, body === undefined ? '' : body.toString('utf8'));
+  const end = (): void => done(undefined, body.toString('utf8', 0, length));
   request.on('data', take).on('end', end);
 }
 

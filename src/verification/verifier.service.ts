@@ -51,6 +51,8 @@ interface MissingSecret {
 const NOT_FOUND: Verification = { code: 'NOT_FOUND', credential: undefined, rate: undefined };
 const TOO_MANY_FAILURES: Verification = { code: 'RATE_LIMITED', credential: undefined, rate: undefined };
 
+const NOTHING_READ: ReadonlyMap<string, undefined> = new Map<string, undefined>();
+
 /** A look-up that was not made, because the address has asked for too many unknown secrets. */
 const WITHHELD = Symbol('withheld');
 type Found = KnownCredential | undefined | typeof WITHHELD;
@@ -150,16 +152,22 @@ export class Verifier {
 
   /**
    * Verifies many: what is not in memory is read with one statement, so that a thousand questions do not wait for a
-   * thousand answers of a slow database. Rejects when the database is needed and cannot answer.
+   * thousand answers of a slow database. All are judged at one moment, after that. Rejects when the database is needed and
+   * cannot answer.
    */
   async verifyMany(requests: readonly VerificationRequest[]): Promise<Verification[]> {
-    const found = await this.findMany(requests, Date.now());
-    const verifications: Verification[] = [];
-    for (const [index, request] of requests.entries()) {
-      const verification = this.judge(found[index], request, Date.now());
-      verifications.push(verification instanceof Promise ? await verification : verification);
-    }
-    return verifications;
+    const keys = requests.map(({ secret }) => (secret.length > SECRET_LENGTH_MAX ? '' : keyOf(secret)));
+    const read = await this.readMissing(requests, keys);
+    const now = Date.now();
+    const verifications = requests.map((request, index) => {
+      const key = keys[index];
+      const found = read.has(key) ? read.get(key) : this.find(request.secret, request.failureAddress, now, key);
+      if (found instanceof Promise) return found.then((late) => this.judge(late, request, Date.now()));
+      return this.judge(found, request, now);
+    });
+    return verifications.some((one) => one instanceof Promise)
+      ? Promise.all(verifications.map((one) => Promise.resolve(one)))
+      : (verifications as Verification[]);
   }
 
   private admit(found: Found, ipAddress: string | undefined): KnownCredential {
@@ -205,9 +213,14 @@ export class Verifier {
     return verification;
   }
 
-  private find(secret: string, failureAddress: string | undefined, now: number): Found | Promise<Found> {
+  private find(
+    secret: string,
+    failureAddress: string | undefined,
+    now: number,
+    knownKey?: string,
+  ): Found | Promise<Found> {
     if (secret.length === 0 || secret.length > SECRET_LENGTH_MAX) return undefined;
-    const key = keyOf(secret);
+    const key = knownKey ?? keyOf(secret);
     const isFresh = this.feed.isFresh(now);
     if (isFresh) {
       const known = this.cache.get(key, now);
@@ -230,35 +243,23 @@ export class Verifier {
     });
   }
 
-  /** What `find` finds for each of them, in their order. */
-  private async findMany(requests: readonly VerificationRequest[], now: number): Promise<Found[]> {
+  /** Those that are not in memory, by their keys; undefined for one that the database does not have. Who has failed too often is left to `find`. */
+  private async readMissing(
+    requests: readonly VerificationRequest[],
+    keys: readonly string[],
+  ): Promise<ReadonlyMap<string | undefined, KnownCredential | undefined>> {
+    const now = Date.now();
     const isFresh = this.feed.isFresh(now);
     const missing = new Map<string, MissingSecret>();
-    const waiting: { readonly index: number; readonly key: string }[] = [];
-    const found = requests.map(({ secret, failureAddress }, index): Found => {
-      if (secret.length === 0 || secret.length > SECRET_LENGTH_MAX) return undefined;
-      const key = keyOf(secret);
-      if (isFresh) {
-        const known = this.cache.get(key, now);
-        if (known !== undefined || this.unknown.has(key, now)) {
-          this.counters.hits++;
-          return known;
-        }
-      }
-      if (!missing.has(key)) {
-        const digests = this.digests.forLookup(secret);
-        if (digests.length === 0) return undefined;
-        if (this.failures.isBlocked(failureAddress, now) && !this.failures.mayProbe(failureAddress, now))
-          return WITHHELD;
-        missing.set(key, { secret, digests, failureAddress });
-      }
-      waiting.push({ index, key });
-      return undefined;
-    });
-    if (missing.size === 0) return found;
-    const read = await this.readMany(missing, isFresh);
-    for (const { index, key } of waiting) found[index] = read.get(key);
-    return found;
+    for (const [index, { secret, failureAddress }] of requests.entries()) {
+      const key = keys[index];
+      if (key === undefined || key === '' || missing.has(key)) continue;
+      if (isFresh && (this.cache.get(key, now) !== undefined || this.unknown.has(key, now))) continue;
+      if (this.failures.isBlocked(failureAddress, now)) continue;
+      const digests = this.digests.forLookup(secret);
+      if (digests.length > 0) missing.set(key, { secret, digests, failureAddress });
+    }
+    return missing.size === 0 ? NOTHING_READ : this.readMany(missing, isFresh);
   }
 
   private read(key: string, secret: string, digests: Buffer[], isFresh: boolean): Promise<KnownCredential | undefined> {
@@ -292,7 +293,7 @@ export class Verifier {
   private async readMany(
     missing: ReadonlyMap<string, MissingSecret>,
     isFresh: boolean,
-  ): Promise<ReadonlyMap<string, KnownCredential>> {
+  ): Promise<ReadonlyMap<string, KnownCredential | undefined>> {
     const read = this.cache.beginRead();
     try {
       const asked = [...missing].flatMap(([key, { secret, digests }]) =>
@@ -301,7 +302,7 @@ export class Verifier {
       const byDigest = new Map(asked.map((one) => [one.digest.toString('latin1'), one]));
       const rows = await this.lookUps.query<CredentialRow>(CREDENTIAL_QUERY, [asked.map(({ digest }) => digest)]);
       this.counters.misses += missing.size;
-      const found = new Map<string, KnownCredential>();
+      const found = new Map<string, KnownCredential | undefined>([...missing.keys()].map((key) => [key, undefined]));
       for (const row of rows) {
         const one = byDigest.get(row.digest.toString('latin1'));
         if (one === undefined) continue;
@@ -310,7 +311,8 @@ export class Verifier {
         if (isFresh) this.cache.keep(read, one.key, known);
       }
       const now = Date.now();
-      for (const [key, { failureAddress }] of missing) if (!found.has(key)) this.noteUnknown(key, failureAddress, now);
+      for (const [key, { failureAddress }] of missing)
+        if (found.get(key) === undefined) this.noteUnknown(key, failureAddress, now);
       return found;
     } finally {
       this.cache.endRead(read);

@@ -134,6 +134,19 @@ describe('a stop by SIGTERM', () => {
     expect(rows).toEqual([{ name: 'Held up' }]);
   });
 
+  it('does not wait for clients that go on asking on connections of theirs', async () => {
+    const keyward = await compiled.start({ DATABASE_URL: databaseUrl, SHUTDOWN_GRACE_MS: '20000' });
+    let isGone = false;
+    const askOn = async (): Promise<void> => {
+      while (!isGone) await new Client(keyward.url, 'unknown').get('/forward-auth').catch(() => (isGone = true));
+    };
+    const asking = Array.from({ length: 8 }, askOn);
+    const begun = Date.now();
+    expect(await keyward.stop()).toBe(0);
+    expect(Date.now() - begun).toBeLessThan(5_000);
+    await Promise.all(asking);
+  });
+
   it('writes down the last uses before it exits', async () => {
     const keyward = await compiled.start({ DATABASE_URL: databaseUrl });
     const owner = await signIn(keyward);

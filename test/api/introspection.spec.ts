@@ -1,4 +1,4 @@
-import { expectStatus, unique } from '../support/callers.js';
+import { expectStatus, issueToken, unique } from '../support/callers.js';
 import { type Answer, Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { codeOf, madeUp, platform, Tenant, VERIFYING, writeToken } from '../support/verification.js';
@@ -36,6 +36,16 @@ function expectOAuthError(answer: Answer, status: number, error: string): void {
 }
 
 describe('introspection of an active token (RFC 7662 §2.2)', () => {
+  it('keeps names in any script whole', async () => {
+    const name = unique('Сборка 鍵 🗝️');
+    const { slug } = expectStatus(
+      await tenant.owner.post<{ slug: string }>('/service-accounts', { body: { name } }),
+      201,
+    );
+    const { token } = await issueToken(tenant.owner, slug);
+    expect(expectStatus(await introspect(operator, { token }), 200)).toMatchObject({ active: true, username: name });
+  });
+
   it('says whose it is and what it may do', async () => {
     const expiresAt = '2099-01-31T12:00:00.900Z';
     const issued = await tenant.issue({ scopes: ['orders:read', 'invoices'], expiresAt });

@@ -154,6 +154,20 @@ describe('a batch', () => {
   });
 });
 
+describe('a batch that waits for the database', () => {
+  it('says of a token in memory what is true when it answers', async () => {
+    const remembered = await tenant.issue();
+    expect(await codeOf(operator, remembered.token)).toBe('VALID');
+    const unread = await tenant.issue();
+    const { executed, release } = proxy.withhold(CREDENTIAL_QUERY);
+    const batch = verifyBatch(operator, [{ token: remembered.token }, { token: unread.token }]);
+    await executed;
+    expectStatus(await tenant.owner.delete(tenant.tokenPath(remembered)), 204);
+    release();
+    expect((await batch).map(({ code }) => code)).toEqual(['REVOKED', 'VALID']);
+  });
+});
+
 describe('unknown tokens in a batch', () => {
   let limited: Keyward;
   beforeAll(async () => {

@@ -1,7 +1,9 @@
-import { type Answer, Client, type RequestOptions, sendRaw } from '../support/http.js';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { type Answer, Client, exchange, type RequestOptions, sendRaw } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectInvalid, expectProblem } from '../support/problems.js';
-import { madeUp, platform, Tenant, VERIFYING } from '../support/verification.js';
+import { codeOf, madeUp, platform, Tenant, VERIFYING } from '../support/verification.js';
 import type { Problem } from '../support/wire.js';
 
 const BODY_BYTES_MAX = 4_096;
@@ -137,6 +139,71 @@ describe.each([
       expectProblem(await new Client(keyward.url).post(path, { body }), 401, 'authentication.required');
       expectProblem(await reader.post(path, { body }), 403, 'access.denied');
     }
+  });
+});
+
+describe('a question on a bare connection', () => {
+  const head = (...more: string[]): string =>
+    ['POST /tokens/verify HTTP/1.1', 'Host: x', `Authorization: Bearer ${verifier.token}`, ...more, '', ''].join(
+      '\r\n',
+    );
+  const json = 'Content-Type: application/json';
+  const close = 'Connection: close';
+  const question = JSON.stringify({ token: TOKEN });
+  const sized = `Content-Length: ${question.length}`;
+  const whole = (...more: string[]): string => head(json, sized, ...more) + question;
+  const NOT_FOUND = { valid: false, code: 'NOT_FOUND' };
+
+  it.each([
+    'application/json; charset=utf-8',
+    'APPLICATION/JSON',
+    'application/json;charset=UTF-8',
+    'application/json ;a=b',
+  ])('may be of the type %s', async (type) => {
+    const answer = await sendRaw(keyward.url, head(`Content-Type: ${type}`, sized, close) + question);
+    expect([answer.status, answer.body]).toEqual([200, NOT_FOUND]);
+  });
+
+  it('may come byte by byte, in the middle of a character', async () => {
+    const bytes = Buffer.from(JSON.stringify({ token: 'schlüssel-🗝️' }));
+    const chunks = [...bytes].map((byte) => `1\r\n${String.fromCharCode(byte)}\r\n`).join('');
+    const request = Buffer.from(`${head(json, close, 'Transfer-Encoding: chunked')}${chunks}0\r\n\r\n`, 'latin1');
+    const answer = await sendRaw(keyward.url, request);
+    expect([answer.status, answer.body]).toEqual([200, NOT_FOUND]);
+  });
+
+  it('is refused with 413 as soon as its chunks are too many', async () => {
+    const chunks = `1\r\n${' '}\r\n`.repeat(BODY_BYTES_MAX + 1);
+    expectProblem(
+      await sendRaw(keyward.url, `${head(json, 'Transfer-Encoding: chunked')}${chunks}`),
+      413,
+      'request.too_large',
+    );
+  });
+
+  it('is answered in turn with others that were sent at once', async () => {
+    const answers = await exchange(keyward.url, whole() + whole() + whole(close));
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
+    expect(answers.match(/"code":"NOT_FOUND"/g)).toHaveLength(3);
+  });
+
+  it('is answered after one whose body was not read', async () => {
+    const unread = head('Content-Type: text/plain', sized) + question;
+    const answers = await exchange(keyward.url, unread + whole(close));
+    expect(answers).toMatch(/^HTTP\/1\.1 415 [^]*\{"valid":false,"code":"NOT_FOUND"\}$/);
+  });
+
+  it('is told to go on where it asks whether it may', async () => {
+    const answer = await sendRaw(keyward.url, whole('Expect: 100-continue', close));
+    expect([answer.status, answer.text.endsWith('{"valid":false,"code":"NOT_FOUND"}')]).toEqual([100, true]);
+  });
+
+  it('that breaks off in the middle harms nobody', async () => {
+    const socket = connect(Number(new URL(keyward.url).port), '127.0.0.1');
+    socket.write(whole().slice(0, -5));
+    await once(socket, 'connect');
+    socket.destroy();
+    expect(await codeOf(verifier, TOKEN)).toBe('NOT_FOUND');
   });
 });
 

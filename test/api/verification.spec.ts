@@ -55,6 +55,7 @@ describe('the verdict on a good token', () => {
     expect(await verify(operator, token)).toMatchObject(shown);
     const { body } = await operator.post('/tokens/verify-batch', { body: { tokens: [{ token }] } });
     expect(body).toMatchObject({ results: [shown] });
+    expect(await verify(operator, token, { scopes: ['nobody:holds'] })).toMatchObject({ valid: false, ...shown });
   });
 
   it('leaves out what the token has not', async () => {

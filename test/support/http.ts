@@ -101,25 +101,32 @@ export function jwt({ org, sub, role, scopes, name, expiresInSeconds = 600, secr
     .sign(new TextEncoder().encode(secret ?? TEST_ENVIRONMENT.AUTH_JWT_SECRET));
 }
 
-/** Sends bytes that `fetch` would refuse to send, and reads until the service closes the connection. */
-export function sendRaw(url: string, bytes: string): Promise<Answer> {
+/** Sends bytes that `fetch` would refuse to send; the one answer to them. */
+export async function sendRaw(url: string, bytes: string | Buffer): Promise<Answer> {
+  return parseRaw(await exchange(url, bytes));
+}
+
+/** Sends bytes, and reads until the service closes the connection. */
+export function exchange(url: string, bytes: string | Buffer): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname);
     const chunks: Buffer[] = [];
     socket.setTimeout(10_000, () => socket.destroy(new Error('the service neither answered nor closed in 10 s')));
-    socket.on('error', (error) => (chunks.length > 0 ? resolve(parseRaw(Buffer.concat(chunks))) : reject(error)));
+    socket.on('error', (error) =>
+      chunks.length > 0 ? resolve(Buffer.concat(chunks).toString('utf8')) : reject(error),
+    );
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('end', () => {
       socket.end();
-      resolve(parseRaw(Buffer.concat(chunks)));
+      resolve(Buffer.concat(chunks).toString('utf8'));
     });
     socket.write(bytes);
   });
 }
 
-function parseRaw(bytes: Buffer): Answer {
-  const [head = '', ...rest] = bytes.toString('utf8').split('\r\n\r\n');
+function parseRaw(answer: string): Answer {
+  const [head = '', ...rest] = answer.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');
   const text = rest.join('\r\n\r\n');
   const headers = new Headers(

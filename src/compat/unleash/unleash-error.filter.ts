@@ -17,7 +17,7 @@ export class UnleashErrorFilter implements ExceptionFilter {
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const id = randomUUID();
-    const refusal = refusalToTell(error, request.id, this.logger);
+    const refusal = refusalToTell(error, request.id, this.logger, id);
     // Allow goes with 405 alone (RFC 9110 §10.2.1), which this dialect says as 404.
     const { allow: _, ...headers } = refusal.more.headers ?? {};
     void reply
