@@ -43,7 +43,7 @@ export class Stack {
   async startPostgres() {
     const { startEmbeddedPostgres } = await import(join(ROOT, 'dist/src/database/embedded-postgres.js'));
     const dataDirectory = join(this.#directory, 'data');
-    const settings = { shared_preload_libraries: 'pg_stat_statements', max_connections: '100' };
+    const settings = { shared_preload_libraries: 'pg_stat_statements', max_connections: '100', shared_buffers: '1GB' };
     this.#starting = startEmbeddedPostgres({ dataDirectory, settings, database: 'bench' });
     this.#postgres = await this.#starting;
     const [pid] = readFileSync(join(dataDirectory, 'postgres/postmaster.pid'), 'utf8').split('\n');

@@ -116,13 +116,11 @@ function memoryVerdicts(memory) {
   if (memory === undefined) return [];
   const megabytes = (number) => `${number.toFixed(0)} MB`;
   const limit = (MEGABYTES_OF_100_000_TOKENS * memory.cachedTokens) / 100_000;
+  const what = `memory of ${memory.cachedTokens.toLocaleString('en')} cached tokens`;
+  const { heapBytes, residentBytes } = memory.addedByVerification;
   return [
-    atMost(
-      `memory of ${memory.cachedTokens.toLocaleString('en')} cached tokens, resident`,
-      limit,
-      memory.addedByVerification.residentBytes / 1e6,
-      megabytes,
-    ),
+    atMost(`${what}, heap`, limit, heapBytes / 1e6, megabytes),
+    atMost(`${what}, resident`, limit, residentBytes / 1e6, megabytes),
   ];
 }
 

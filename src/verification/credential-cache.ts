@@ -21,8 +21,8 @@ const HARMLESS = new Set(['organization.created', 'role.created', 'service_accou
 export class CredentialCache {
   private young = new Map<string, KnownCredential>();
   private old = new Map<string, KnownCredential>();
-  /** Keys by token, since most changes are about one token. */
-  private keysByToken = new Map<string, readonly string[]>();
+  /** Keys by token, since most changes are about one token; a list where a token has several secrets. */
+  private keysByToken = new Map<string, string | readonly string[]>();
   private readonly pending = new Set<PendingRead>();
   private forgettings = 0;
 
@@ -71,8 +71,9 @@ export class CredentialCache {
     if (read.isOvertaken) return;
     for (const id of read.changed) if (credential.dependsOn(id)) return;
     this.insert(key, credential);
-    const keys = this.keysByToken.get(credential.tokenId) ?? [];
-    if (!keys.includes(key)) this.keysByToken.set(credential.tokenId, [...keys, key]);
+    const keys = this.keysOf(credential.tokenId);
+    if (keys.includes(key)) return;
+    this.keysByToken.set(credential.tokenId, keys.length === 0 ? key : [...keys, key]);
   }
 
   /** Forgets whatever a change may have made wrong. */
@@ -94,6 +95,11 @@ export class CredentialCache {
     for (const read of this.pending) read.isOvertaken = true;
   }
 
+  private keysOf(tokenId: string): readonly string[] {
+    const keys = this.keysByToken.get(tokenId);
+    return typeof keys === 'string' ? [keys] : (keys ?? []);
+  }
+
   private insert(key: string, credential: KnownCredential): void {
     this.young.set(key, credential);
     if (this.young.size * 2 < this.entriesMax) return;
@@ -105,12 +111,12 @@ export class CredentialCache {
 
   /** Keys of a token that has left both generations. One that came back meanwhile is in the younger one, and keeps its keys. */
   private forgetKeys(tokenId: string): void {
-    const isKept = this.keysByToken.get(tokenId)?.some((key) => this.young.has(key));
+    const isKept = this.keysOf(tokenId).some((key) => this.young.has(key));
     if (!isKept) this.keysByToken.delete(tokenId);
   }
 
   private forgetToken(tokenId: string): void {
-    const keys = this.keysByToken.get(tokenId) ?? [];
+    const keys = this.keysOf(tokenId);
     this.keysByToken.delete(tokenId);
     for (const key of keys) {
       this.young.delete(key);

@@ -59,7 +59,7 @@ export class KnownCredential {
     this.issuedAt = row.createdAt;
     this.expiresAt = row.expiresAt ?? Infinity;
     this.retiresAt = row.secretRetiresAt ?? Infinity;
-    this.ownerId = row.serviceAccountId ?? row.userId;
+    this.ownerId = internedOrNull(row.serviceAccountId ?? row.userId);
     this.kind = row.serviceAccountId !== null ? 'service_account' : row.userId !== null ? 'user' : 'organization';
     this.name = interned(row.serviceAccountName ?? row.userName ?? row.tokenName);
     this.state = stateOf(row);
@@ -67,7 +67,7 @@ export class KnownCredential {
     this.heldScopes = expandAliases(this.scopes);
     this.authorized = rangesOf(row.authorizedIpAddresses);
     this.mayVerify = reachOf(row.isPlatform, this.heldScopes);
-    this.validText = `${BEGINNINGS.VALID}${shownMembers(row, this.scopes)}}`;
+    this.validText = inOnePiece(`${BEGINNINGS.VALID}${shownMembers(row, this.scopes)}}`);
   }
 
   /** The members that a verification shows, as JSON without braces, beginning with a comma. */
@@ -227,6 +227,15 @@ function identityHeadersOf(shown: string, tokenId: string): readonly string[] {
 const INTERNED_MAX = 20_000;
 const texts = new Map<string, string>();
 const lists = new Map<string, readonly string[]>();
+
+/** V8 keeps a joined text as a tree of its pieces; read often, or kept a hundred thousand times, it had better be one. */
+function inOnePiece(ascii: string): string {
+  return Buffer.from(ascii, 'latin1').toString('latin1');
+}
+
+function internedOrNull(text: string | null): string | null {
+  return text === null ? null : interned(text);
+}
 
 function interned(text: string): string {
   return shared(texts, text, text);
