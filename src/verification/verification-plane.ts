@@ -21,7 +21,7 @@ export type PlaneRequest = Pick<FastifyRequest, 'raw' | 'headers' | 'url' | 'id'
 /** An answer without a body. */
 export interface BareAnswer {
   readonly status: number;
-  /** Names and values by turns: Node writes them from a list in a third of the time that an object takes. */
+  /** Names and values by turns: Node writes them from a list in less than half the time that an object made by spreading takes. */
   readonly headers: readonly string[];
 }
 
