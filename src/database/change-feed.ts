@@ -39,8 +39,6 @@ export class ChangeFeed {
   /** Until when by either clock the last proof was good. The wall clock covers a machine that slept, the other one a clock that was set back. */
   private provenWallMs = Number.NEGATIVE_INFINITY;
   private provenSteadyMs = Number.NEGATIVE_INFINITY;
-  /** The millisecond in which it was found fresh last, which is enough for all requests of that millisecond. */
-  private freshAtWallMs = Number.NaN;
   private readonly changeListeners: ((change: Change) => void)[] = [];
   private readonly gapListeners: (() => void)[] = [];
   private readonly lossListeners: (() => void)[] = [];
@@ -63,12 +61,8 @@ export class ChangeFeed {
 
   /** Whether no change older than the bound can have been missed. `wallMs` is Date.now(). */
   isFresh(wallMs: number): boolean {
-    if (wallMs === this.freshAtWallMs) return true;
     const { stalenessMaxMs } = this.options;
-    const isFresh =
-      wallMs - this.provenWallMs <= stalenessMaxMs && performance.now() - this.provenSteadyMs <= stalenessMaxMs;
-    this.freshAtWallMs = isFresh ? wallMs : Number.NaN;
-    return isFresh;
+    return wallMs - this.provenWallMs <= stalenessMaxMs && performance.now() - this.provenSteadyMs <= stalenessMaxMs;
   }
 
   /** Seconds since the last proof; infinite before the first one. */

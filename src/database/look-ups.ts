@@ -31,6 +31,7 @@ export class LookUps {
       application_name: 'keyward look-ups',
       // Planned once, and by indexes even while the tables are small: given a list of unknown length, PostgreSQL would plan
       // each time anew, which takes ten times as long as the look-up.
+      // PGOPTIONS is what `pg` would send otherwise.
       options: [process.env.PGOPTIONS ?? '', '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off']
         .join(' ')
         .trim(),

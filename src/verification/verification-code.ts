@@ -2,10 +2,7 @@
 export type CredentialState = 'VALID' | 'REVOKED' | 'EXPIRED' | 'DISABLED' | 'SUSPENDED';
 
 /** What a verification answers. */
-export type VerificationCode =
-  CredentialState | 'NOT_FOUND' | 'INSUFFICIENT_SCOPE' | 'FORBIDDEN_ADDRESS' | 'RATE_LIMITED';
-
-const CODES: readonly VerificationCode[] = [
+export const VERIFICATION_CODES = [
   'VALID',
   'NOT_FOUND',
   'REVOKED',
@@ -15,9 +12,13 @@ const CODES: readonly VerificationCode[] = [
   'INSUFFICIENT_SCOPE',
   'FORBIDDEN_ADDRESS',
   'RATE_LIMITED',
-];
+] as const;
+export type VerificationCode = (typeof VERIFICATION_CODES)[number];
+
+/** Something for each code. */
+export function forEachCode<T>(make: (code: VerificationCode) => T): Record<VerificationCode, T> {
+  return Object.fromEntries(VERIFICATION_CODES.map((code) => [code, make(code)])) as Record<VerificationCode, T>;
+}
 
 /** How the JSON of each answer begins. */
-export const BEGINNINGS = Object.fromEntries(
-  CODES.map((code) => [code, `{"valid":${code === 'VALID'},"code":"${code}"`]),
-) as Readonly<Record<VerificationCode, string>>;
+export const BEGINNINGS = forEachCode((code) => `{"valid":${code === 'VALID'},"code":"${code}"`);

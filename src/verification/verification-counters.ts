@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { VerificationCode } from './verification-code.js';
+import { forEachCode, type VerificationCode } from './verification-code.js';
 
 /** Upper bounds of the propagation histogram, in seconds. */
 export const PROPAGATION_BUCKETS_SECONDS = [
@@ -11,17 +11,7 @@ export const PROPAGATION_BUCKETS_SECONDS = [
 export class VerificationCounters {
   hits = 0;
   misses = 0;
-  readonly byCode: Record<VerificationCode, number> = {
-    VALID: 0,
-    NOT_FOUND: 0,
-    REVOKED: 0,
-    EXPIRED: 0,
-    DISABLED: 0,
-    SUSPENDED: 0,
-    INSUFFICIENT_SCOPE: 0,
-    FORBIDDEN_ADDRESS: 0,
-    RATE_LIMITED: 0,
-  };
+  readonly byCode = forEachCode(() => 0);
   /** Changes heard of, by how long after their announcement: one count per bucket, the last one for what took longer. */
   readonly propagation: number[] = new Array<number>(PROPAGATION_BUCKETS_SECONDS.length + 1).fill(0);
   propagationSumSeconds = 0;

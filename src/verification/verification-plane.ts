@@ -40,16 +40,16 @@ type Serve = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * What microservices ask on every request, in the process of the Nest application: chosen by method and path before Nest
- * sees the request, and answered on `node:http` itself, because a framework, even a quick one, takes as long as hashing,
- * looking up and judging the token do together (docs/performance.md). Its handlers are fed by Nest's services, and every
- * one of its paths also exists as a documented Nest controller, which serves what the plane leaves to it: people with a
- * JWT, aliases of paths, wrong methods.
+ * sees the request, and answered on `node:http` itself, because even a quick framework is dear here
+ * (docs/decisions/0006-verifications-on-node-http.md). Its handlers are fed by Nest's services, and every one of its paths
+ * also exists as a documented Nest controller, which serves what the plane leaves to it: people with a JWT, aliases of
+ * paths, wrong methods.
  *
  * Whatever is not simply answered, a refusal of any kind, goes on to a bare Fastify instance, whose replies the
  * application's error filters write.
  */
 export class VerificationPlane {
-  private readonly refusals: Refusals;
+  private readonly refusals = new Refusals();
   private readonly bodyBytesMax: number;
   private readonly keepAliveMs: number;
   private readonly isTrustedProxy: ((address: string, hop: number) => boolean) | undefined;
@@ -60,7 +60,6 @@ export class VerificationPlane {
     this.bodyBytesMax = settings.BODY_BYTES_MAX;
     this.keepAliveMs = settings.KEEP_ALIVE_TIMEOUT_MS;
     this.isTrustedProxy = trustedProxies === false ? undefined : proxyAddress.compile(trustedProxies);
-    this.refusals = new Refusals(trustedProxies);
   }
 
   /** Readies what says refusals. */
@@ -174,10 +173,9 @@ class Refusals {
   private listener: RequestListener | undefined;
   private readonly refused = new WeakMap<object, SaidRefusal>();
 
-  constructor(trustedProxies: string[] | false) {
+  constructor() {
     this.instance = fastify({
       logger: false, // failures are logged by those who handle them
-      trustProxy: trustedProxies,
       genReqId: (request) => this.refusalOf(request).asked.id,
       rewriteUrl: () => '/', // whatever it was: one route is enough
       serverFactory: (listener) => {

@@ -165,9 +165,7 @@ export class Verifier {
       if (found instanceof Promise) return found.then((late) => this.judge(late, request, Date.now()));
       return this.judge(found, request, now);
     });
-    return verifications.some((one) => one instanceof Promise)
-      ? Promise.all(verifications.map((one) => Promise.resolve(one)))
-      : (verifications as Verification[]);
+    return Promise.all(verifications.map((one) => Promise.resolve(one)));
   }
 
   private admit(found: Found, ipAddress: string | undefined): KnownCredential {

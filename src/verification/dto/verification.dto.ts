@@ -1,16 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-
-const CODES = [
-  'VALID',
-  'NOT_FOUND',
-  'REVOKED',
-  'EXPIRED',
-  'DISABLED',
-  'SUSPENDED',
-  'INSUFFICIENT_SCOPE',
-  'FORBIDDEN_ADDRESS',
-  'RATE_LIMITED',
-];
+import { VERIFICATION_CODES } from '../verification-code.js';
 
 /** A question about a token. Read by hand in `verification.endpoint.ts`; this class documents it. */
 export class VerifyRequest {
@@ -99,7 +88,7 @@ export class VerificationResponse {
   @ApiProperty({
     description:
       'VALID, or the first reason against it: NOT_FOUND (also for a token of another organization), REVOKED, EXPIRED, DISABLED (its service account), SUSPENDED (its organization), FORBIDDEN_ADDRESS, INSUFFICIENT_SCOPE, RATE_LIMITED.',
-    enum: CODES,
+    enum: VERIFICATION_CODES,
     example: 'VALID',
   })
   code: string;
