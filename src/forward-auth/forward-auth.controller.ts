@@ -8,7 +8,8 @@ import { ApiProblems } from '../errors/api-problems.decorator.js';
 import { ProblemFilter } from '../errors/problem.filter.js';
 import { Refusal } from '../errors/refusal.js';
 import { bearerOf } from '../verification/asker.js';
-import { type BareAnswer, type PlaneRequest, VerificationPlane } from '../verification/verification-plane.js';
+import type { PlaneRequest } from '../verification/plane-request.js';
+import { type BareAnswer, VerificationPlane } from '../verification/verification-plane.js';
 import type { VerificationCode } from '../verification/verification-code.js';
 import { type Verification, Verifier } from '../verification/verifier.service.js';
 

@@ -1,7 +1,7 @@
 import { hasSeveralAuthorizations } from '../common/authorization-header.js';
 import { Refusal } from '../errors/refusal.js';
 import { type KnownCredential, reachOf } from './known-credential.js';
-import type { PlaneRequest } from './verification-plane.js';
+import type { PlaneRequest } from './plane-request.js';
 import type { Verifier } from './verifier.service.js';
 
 /** Who asks about tokens, and about whose. */

@@ -12,7 +12,8 @@ import {
   VerifyBatchRequest,
   VerifyRequest,
 } from './dto/verification.dto.js';
-import { JSON_TYPE, VerificationPlane } from './verification-plane.js';
+import { JSON_TYPE } from './plane-request.js';
+import { VerificationPlane } from './verification-plane.js';
 import { VerificationEndpoint } from './verification.endpoint.js';
 
 /**

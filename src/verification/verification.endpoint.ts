@@ -4,7 +4,7 @@ import { Config } from '../config/config.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { type Asker, boundsOf, requireAsker } from './asker.js';
 import { BEGINNINGS } from './verification-code.js';
-import type { PlaneRequest } from './verification-plane.js';
+import type { PlaneRequest } from './plane-request.js';
 import { type Verification, type VerificationRequest, Verifier } from './verifier.service.js';
 
 const SCOPES_ASKED_MAX = 100;
