@@ -1,13 +1,13 @@
 import { hasSeveralAuthorizations } from '../common/authorization-header.js';
 import { Refusal } from '../errors/refusal.js';
-import { type KnownCredential, reachOf } from './known-credential.js';
+import { type CredentialHolder, reachOf } from './credential-holder.js';
 import type { PlaneRequest } from './plane-request.js';
 import type { Verifier } from './verifier.service.js';
 
 /** Who asks about tokens, and about whose. */
 export interface Asker {
   readonly organizationId: string;
-  readonly mayVerify: KnownCredential['mayVerify'];
+  readonly mayVerify: CredentialHolder['mayVerify'];
 }
 
 /**

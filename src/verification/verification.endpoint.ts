@@ -51,8 +51,7 @@ function render({ code, credential, rate }: Verification): string {
     rate === undefined
       ? ''
       : `,"rateLimit":{"limit":${rate.limit},"remaining":${rate.remaining},"resetSeconds":${rate.resetSeconds}}`;
-  if (code === 'VALID' && rate === undefined && credential !== undefined) return credential.validText;
-  return `${BEGINNINGS[code]}${credential === undefined ? '' : credential.shown}${state}}`;
+  return credential === undefined ? `${BEGINNINGS[code]}${state}}` : credential.verification(code, state);
 }
 
 function membersOf(body: unknown, location: string): Record<string, unknown> {
