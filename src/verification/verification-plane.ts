@@ -34,7 +34,7 @@ interface PrefixRoute {
 /**
  * What microservices ask on every request, in the process of the Nest application: chosen by method and path before Nest
  * sees the request, and answered on the connection itself where all is plain, on `node:http` where it is not, because even
- * a quick framework is dear here (docs/decisions/0006-verifications-on-node-http.md). Its handlers are fed by Nest's
+ * a quick framework is dear here (docs/decisions, 0006 and 0007). Its handlers are fed by Nest's
  * services, and every one of its paths also exists as a documented Nest controller, which serves what the plane leaves to
  * it: people with a JWT, aliases of paths, wrong methods.
  *
