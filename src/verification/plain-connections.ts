@@ -36,12 +36,16 @@ export class PlainConnections {
   private readonly connections = new Set<PlainConnection>();
   private readonly refusedEarly = new WeakMap<Socket, RefusedEarly>();
   private readonly giveToNode: (socket: Socket) => void;
+  private readonly keepAliveLine: string;
+  private endSecond = 0;
+  private end = '';
 
   /** Takes over the connections of a server that does not listen yet. */
   constructor(
     readonly server: Server,
     readonly options: PlainConnectionsOptions,
   ) {
+    this.keepAliveLine = `Keep-Alive: timeout=${Math.floor(options.keepAliveMs / 1_000)}`;
     const listeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
     this.giveToNode = (socket) => listeners.forEach((listener) => listener.call(server, socket));
     server.removeAllListeners('connection');
@@ -64,6 +68,16 @@ export class PlainConnections {
     const refused = this.refusedEarly.get(socket);
     if (refused !== undefined) this.refusedEarly.delete(socket);
     return refused;
+  }
+
+  /** The end of a head on a connection that is kept, as Node would write it; made anew each second, for the date. */
+  endOfHead(): string {
+    const second = Math.floor(Date.now() / 1_000);
+    if (second !== this.endSecond) {
+      this.endSecond = second;
+      this.end = `\r\nDate: ${httpDate()}\r\nConnection: keep-alive\r\n${this.keepAliveLine}\r\n\r\n`;
+    }
+    return this.end;
   }
 
   forget(connection: PlainConnection): void {
@@ -165,17 +179,11 @@ class PlainConnection {
 
   /** @returns whether the client takes what it is sent; nothing is read from one that does not, until it does */
   private send(text: string, requestId: string): boolean {
-    const { server, options } = this.owner;
+    const { server } = this.owner;
     const isLast = !server.listening; // it is stopping: the next request belongs to somebody else
-    const connection = isLast
-      ? 'close'
-      : `keep-alive\r\nKeep-Alive: timeout=${Math.floor(options.keepAliveMs / 1_000)}`;
     // In one piece with its head; its characters are its bytes, because what the plane answers is ASCII.
-    const isTaken = this.socket.write(
-      `HTTP/1.1 200 OK\r\ncontent-type: ${JSON_TYPE}\r\ncache-control: no-store\r\nx-request-id: ${requestId}\r\n` +
-        `content-length: ${text.length}\r\nDate: ${httpDate()}\r\nConnection: ${connection}\r\n\r\n${text}`,
-      'latin1',
-    );
+    const end = isLast ? `\r\nDate: ${httpDate()}\r\nConnection: close\r\n\r\n` : this.owner.endOfHead();
+    const isTaken = this.socket.write(`${HEAD}${requestId}\r\ncontent-length: ${text.length}${end}${text}`, 'latin1');
     if (isLast) this.socket.end();
     else if (!isTaken) this.socket.pause();
     return isTaken;
@@ -193,15 +201,9 @@ class PlainConnection {
 /** A plain head has no field twice, so there is nothing to find out from the order in which they came. */
 const NO_REPEATED_HEADERS: string[] = [];
 
-let dateSecond = 0;
-let date = '';
+const HEAD = `HTTP/1.1 200 OK\r\ncontent-type: ${JSON_TYPE}\r\ncache-control: no-store\r\nx-request-id: `;
 
-/** RFC 9110 §6.6.1, written anew each second. */
+/** RFC 9110 §6.6.1 */
 function httpDate(): string {
-  const second = Math.floor(Date.now() / 1_000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    date = new Date(second * 1_000).toUTCString();
-  }
-  return date;
+  return new Date().toUTCString();
 }
