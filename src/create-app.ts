@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type RequestListener, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import cors from '@fastify/cors';
-import helmet from 'helmet';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
@@ -25,8 +24,11 @@ import { Dialects } from './errors/dialects.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { RouteTable } from './errors/route-table.js';
 import { Refusal } from './errors/refusal.js';
-import { createLogger, type LogStream, NestLogger } from './logging/logger.js';
+import { type LogStream, StandardOutput } from './logging/log-stream.js';
+import { createLogger, NestLogger } from './logging/logger.js';
+import { RequestLog } from './logging/request-log.js';
 import { resolveAlias } from './path-aliases.js';
+import { securityHeaders } from './security-headers.js';
 import { VerificationPlane } from './verification/verification-plane.js';
 
 /**
@@ -37,7 +39,8 @@ export async function createApp(
   config: Config,
   options: { logStream?: LogStream } = {},
 ): Promise<NestFastifyApplication> {
-  const logger = createLogger(config, options.logStream);
+  const logStream = options.logStream ?? new StandardOutput();
+  const logger = createLogger(config, logStream);
   // What Fastify refuses before a handler is chosen reaches the filter once there is one.
   let answerFrameworkError: ((error: unknown, request: FastifyRequest, reply: FastifyReply) => void) | undefined;
   let publicUrl: PublicUrl | undefined;
@@ -53,6 +56,7 @@ export async function createApp(
     rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
     return503OnClosing: true,
     forceCloseConnections: 'idle',
+    skipMiddie: true, // no Express middleware runs here, so nothing need look for any on each request
     clientErrorHandler: (error, socket) => answerMalformedHttp(error, socket, publicUrl?.href ?? ''),
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       answerFrameworkError?.(error, request, reply),
@@ -68,6 +72,13 @@ export async function createApp(
   answerFrameworkError = (error, request, reply) => filter.answer(error, request, reply);
   app.get(RouteTable).watch(instance);
   app.useGlobalPipes(new RequestPipe());
+  if (logger.isLevelEnabled('info')) {
+    const log = new RequestLog(logStream, config.settings.TOKEN_PREFIX);
+    instance.addHook('onResponse', (request, reply, done) => {
+      log.note(request, reply);
+      done();
+    });
+  }
   await shapeRequests(instance, config, app.get(Dialects));
   serveApiDocuments(app);
   return app;
@@ -120,41 +131,14 @@ async function shapeRequests(instance: FastifyInstance, config: Config, dialects
     if (request.routeOptions.url?.startsWith('/oauth2/')) done(null, parseForm(String(body)));
     else done(new Refusal('request.unsupported_media_type'));
   });
+  const headers = { ...securityHeaders(), 'cache-control': 'no-store' };
   instance.addHook('onRequest', (request, reply, done) => {
-    void reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    void reply.headers(headers).header('x-request-id', request.id);
     // By the route, where there is one: a path may be written in several ways (`/c%6Fre/v1`).
     const path = request.routeOptions.url ?? request.url.split('?', 1)[0] ?? '/';
     if (dialects.at(path)?.readsBodies) request.headers = NO_BODY;
     done();
   });
-  instance.addHook('onResponse', (request, reply, done) => {
-    const path = request.originalUrl.split('?', 1)[0]; // a query may hold anything
-    request.log.info(
-      {
-        requestId: request.id,
-        method: request.method,
-        path,
-        status: reply.statusCode,
-        milliseconds: Math.round(reply.elapsedTime * 10) / 10,
-        ipAddress: request.ip,
-      },
-      'request',
-    );
-    done();
-  });
-  // Made once: @fastify/helmet makes it anew for each request.
-  const harden = helmet({
-    contentSecurityPolicy: {
-      // Swagger UI styles its elements inline; scripts come from its own files only.
-      directives: {
-        defaultSrc: ["'self'"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'],
-        upgradeInsecureRequests: null,
-      },
-    },
-  });
-  instance.addHook('onRequest', (request, reply, done) => harden(request.raw, reply.raw, () => done()));
   if (config.settings.CORS_ORIGINS.length > 0) {
     await instance.register(cors, {
       origin: [...config.settings.CORS_ORIGINS],

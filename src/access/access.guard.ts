@@ -1,6 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
+import { HandlerMetadata } from '../common/handler-metadata.js';
 import { Refusal } from '../errors/refusal.js';
 import { ACCESS_RULE, type AccessRule } from './require-scopes.decorator.js';
 import { holds, isPlatformScope } from './scopes.js';
@@ -11,13 +12,14 @@ import { holds, isPlatformScope } from './scopes.js';
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  private readonly rules: HandlerMetadata<AccessRule>;
+
+  constructor(reflector: Reflector) {
+    this.rules = new HandlerMetadata(reflector, ACCESS_RULE);
+  }
 
   canActivate(context: ExecutionContext): boolean {
-    const rule = this.reflector.getAllAndOverride<AccessRule | undefined>(ACCESS_RULE, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
+    const rule = this.rules.of(context);
     if (rule === undefined)
       throw new Refusal('access.denied', 'This operation declares no access rule, so nobody may use it.');
     if (rule.kind === 'public') return true;

@@ -3,7 +3,6 @@ import { APP_GUARD } from '@nestjs/core';
 import { AccessGuard } from '../access/access.guard.js';
 import { OrganizationsModule } from '../organizations/organizations.module.js';
 import { RateLimitGuard } from '../rate-limit/rate-limit.guard.js';
-import { ApiTokenStrategy } from './api-token.strategy.js';
 import { AuthenticationGuard } from './authentication.guard.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { JwtTrust } from './jwt-trust.js';
@@ -14,7 +13,6 @@ import { JwtTrust } from './jwt-trust.js';
   providers: [
     JwtTrust,
     JwtStrategy,
-    ApiTokenStrategy,
     // Global guards run in this order: first who, then how often, then whether.
     { provide: APP_GUARD, useClass: AuthenticationGuard },
     { provide: APP_GUARD, useExisting: RateLimitGuard },

@@ -1,14 +1,11 @@
 import type { LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/config.js';
+import type { LogStream } from './log-stream.js';
 import { REDACTED_MEMBERS, redactor } from './redaction.js';
 
-export interface LogStream {
-  write(line: string): void;
-}
-
 /** One JSON object per line. Secrets are taken out twice: by the name of a member, and by the form of a secret in the finished line. */
-export function createLogger(config: Config, stream: LogStream = process.stdout): Logger {
+export function createLogger(config: Config, stream: LogStream): Logger {
   const redact = redactor(config.settings.TOKEN_PREFIX);
   return pino(
     {

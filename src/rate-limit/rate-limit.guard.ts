@@ -2,6 +2,7 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Principal } from '../access/principal.js';
+import { HandlerMetadata } from '../common/handler-metadata.js';
 import { Config } from '../config/config.js';
 import { addressGroup } from './address-group.js';
 import { NOT_RATE_LIMITED } from './not-rate-limited.decorator.js';
@@ -30,23 +31,28 @@ interface Budget {
  */
 @Injectable()
 export class RateLimitGuard implements CanActivate {
+  private readonly free: HandlerMetadata<true>;
+
   constructor(
-    private readonly reflector: Reflector,
+    reflector: Reflector,
     private readonly limiter: RateLimiter,
     private readonly config: Config,
-  ) {}
+  ) {
+    this.free = new HandlerMetadata(reflector, NOT_RATE_LIMITED);
+  }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const targets = [context.getHandler(), context.getClass()];
-    const isFree = this.reflector.getAllAndOverride<boolean | undefined>(NOT_RATE_LIMITED, targets) ?? false;
-    if (isFree || request.rateState !== undefined) return true;
+    if (this.free.of(context) === true || request.rateState !== undefined) return true;
+    return this.count(request, http.getResponse<FastifyReply>());
+  }
 
+  private async count(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
     const { policy, key, limitPerMinute } = this.budgetOf(request);
     const state = await this.limiter.consume(key, limitPerMinute);
     request.rateState = state;
-    void http.getResponse<FastifyReply>().headers(rateLimitHeaders(policy, state));
+    void reply.headers(rateLimitHeaders(policy, state));
     if (state.isExceeded) throw rateLimitExceeded(state.resetSeconds);
     return true;
   }
