@@ -72,6 +72,40 @@ export function readRequiredPage(
   );
 }
 
+/** What a list shows: everything, or a page and the cursor of the next one, if there is a next one. */
+export type Listing<Row> =
+  | { readonly rows: readonly Row[]; readonly isPage: false }
+  | { readonly rows: readonly Row[]; readonly isPage: true; readonly nextCursor: string | undefined };
+
+/** Reads what the query of a list asks for. */
+export async function readListing<Row>(
+  list: string,
+  query: { limit?: unknown; cursor?: unknown },
+  limits: { readonly pageSizeMax: number; readonly rowsMax: number },
+  read: (page: PageRequest) => Promise<Row[]>,
+  positionOf: (row: Row) => Position,
+): Promise<Listing<Row>> {
+  const page = readPageRequest(list, query, limits.pageSizeMax);
+  if (page !== undefined) return listingOfPage(list, await read(page), page.limit, positionOf);
+  const rows = await read({ limit: limits.rowsMax, after: undefined });
+  // Never cut off without a word.
+  if (rows.length > limits.rowsMax) throw new Refusal('list.too_large');
+  return { rows, isPage: false };
+}
+
+/** A page of up to `limit + 1` rows: the extra one only tells that there is more. */
+function listingOfPage<Row>(
+  list: string,
+  rows: readonly Row[],
+  limit: number,
+  positionOf: (row: Row) => Position,
+): Listing<Row> & { isPage: true } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const nextCursor = rows.length > limit && last ? encodeCursor(list, positionOf(last)) : undefined;
+  return { rows: shown, isPage: true, nextCursor };
+}
+
 /** What a list answers: everything, or the page that was asked for. */
 export async function answerList<Row extends Position, T>(
   list: string,
@@ -80,23 +114,24 @@ export async function answerList<Row extends Position, T>(
   read: (page: PageRequest) => Promise<Row[]>,
   render: (row: Row) => T,
 ): Promise<T[] | Page<T>> {
-  const page = readPageRequest(list, query, limits.pageSizeMax);
-  if (page !== undefined) return toPage(list, await read(page), page.limit, render);
-  const rows = await read({ limit: limits.rowsMax, after: undefined });
-  // Never cut off without a word.
-  if (rows.length > limits.rowsMax) throw new Refusal('list.too_large');
-  return rows.map(render);
+  const listing = await readListing(list, query, limits, read, (row) => row);
+  return listing.isPage ? pageOf(listing, render) : listing.rows.map(render);
 }
 
-/** Makes a page of up to `limit + 1` rows: the extra one only tells that there is more. */
+/** Makes a page of up to `limit + 1` rows. */
 export function toPage<Row extends Position, T>(
   list: string,
   rows: readonly Row[],
   limit: number,
   render: (row: Row) => T,
 ): Page<T> {
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const hasMore = rows.length > limit;
-  return { items: shown.map(render), ...(hasMore && last ? { nextCursor: encodeCursor(list, last) } : {}), hasMore };
+  return pageOf(
+    listingOfPage(list, rows, limit, (row) => row),
+    render,
+  );
+}
+
+function pageOf<Row, T>({ rows, nextCursor }: Listing<Row> & { isPage: true }, render: (row: Row) => T): Page<T> {
+  const hasMore = nextCursor !== undefined;
+  return { items: rows.map(render), ...(hasMore ? { nextCursor } : {}), hasMore };
 }

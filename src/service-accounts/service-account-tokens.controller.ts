@@ -4,7 +4,6 @@ import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/principal.js';
 import { CurrentCaller, RequireScopes } from '../access/require-scopes.decorator.js';
 import { type ExpectedVersions, IfMatch } from '../common/etag.js';
-import type { Page } from '../common/pagination.js';
 import { Idempotency, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, RotateTokenRequest, UpdateTokenRequest } from '../tokens/dto/token.request.js';
 import type { IssuedTokenResponse, TokenResponse } from '../tokens/dto/token.response.js';
@@ -30,8 +29,10 @@ export class ServiceAccountTokensController {
     @CurrentCaller() caller: Caller,
     @Param('serviceAccountSlug') accountSlug: string,
     @Query() query: Record<string, unknown>,
-  ): Promise<TokenResponse[] | Page<TokenResponse>> {
-    return this.tokens.list(await this.ownerFor(caller, accountSlug), query);
+  ): Promise<string> {
+    return this.tokens.listOf(query, (page) =>
+      this.accounts.listTokens(caller.principal.organizationId, accountSlug, page),
+    );
   }
 
   @Post()

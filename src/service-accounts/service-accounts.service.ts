@@ -11,12 +11,14 @@ import type { PageRequest, Position } from '../common/pagination.js';
 import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
-import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
+import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { RolesService } from '../organizations/roles.service.js';
+import type { TokensOfOwner } from '../tokens/owned-tokens.service.js';
 import type { TokenOwner } from '../tokens/token-owner.js';
-import type { TokenSelection, TokenView } from '../tokens/token-view.js';
+import { listsOfOwner, readOwnerWithTokens, type TokenSelection, viewsOfOwner } from '../tokens/token-queries.js';
+import type { TokenView } from '../tokens/token-view.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { ServiceAccount } from './service-account.entity.js';
 
@@ -29,13 +31,25 @@ export interface ServiceAccountDraft {
 }
 
 /** What makes an account an owner of tokens. */
-type OwnerColumns = Pick<ServiceAccount, 'id' | 'organizationId' | 'roleNumber'>;
+interface OwnerColumns {
+  readonly id: string;
+  readonly organizationId: string;
+  readonly roleNumber: number | null;
+  /** Those of its custom role, if it has one. */
+  readonly roleScopes: readonly string[] | null;
+}
 
-const ownerBy = (column: string): PreparedStatement =>
-  prepared(`
-select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
-where organization_id = $1 and ${column} = $2 and deleted_at is null`);
-const FIND_OWNER = { slug: ownerBy('slug'), number: ownerBy('number'), id: ownerBy('id') };
+const ownerBy = (condition: string): string => `
+select a.id, a.organization_id as "organizationId", a.role_number as "roleNumber", r.scopes as "roleScopes"
+from service_accounts a left join roles r on r.organization_id = a.organization_id and r.number = a.custom_role_number
+where a.organization_id = $1 and ${condition} and a.deleted_at is null`;
+const FIND_OWNER = {
+  slug: prepared(ownerBy('a.slug = $2')),
+  number: prepared(ownerBy('a.number = $2')),
+  id: prepared(ownerBy('a.id = $2')),
+};
+const FIND_OWNERS = prepared(ownerBy('a.id = any ($2::uuid[])'));
+const TOKENS_OF_SLUG = listsOfOwner(ownerBy('a.slug = $2'));
 
 /** An account with what is shown beside it. */
 export interface ServiceAccountView extends Position {
@@ -80,25 +94,27 @@ export class ServiceAccountsService {
   }
 
   /** The account as an owner of tokens. */
-  async getOwner(organizationId: string, key: ResourceKey): Promise<TokenOwner> {
-    // On the way of every request about tokens: no entity is made for two columns.
+  async getOwner(organizationId: string, key: ResourceKey, db = this.database.manager): Promise<TokenOwner> {
     const [column, value] = columnOf(key);
-    const values = [organizationId, value];
-    const [account] = await runPrepared<OwnerColumns>(this.database.manager, FIND_OWNER[column], values);
+    const [account] = await runPrepared<OwnerColumns>(db, FIND_OWNER[column], [organizationId, value]);
     if (account === undefined) throw new Refusal('service_account.not_found');
-    return this.ownerOf(this.database.manager, account);
+    return asOwner(account);
+  }
+
+  /** The account as an owner with its tokens, newest first; one more than the page's limit when there is more. */
+  async listTokens(organizationId: string, slug: string, { limit, after }: PageRequest): Promise<TokensOfOwner> {
+    const request = { selection: 'all', limit: limit + 1, after } as const;
+    const db = this.database.manager;
+    const found = await readOwnerWithTokens<OwnerColumns>(db, TOKENS_OF_SLUG, [organizationId, slug], request);
+    if (found === undefined) throw new Refusal('service_account.not_found');
+    const owner = asOwner(found);
+    return { owner, tokens: viewsOfOwner(found, owner) };
   }
 
   /** Several accounts as owners of tokens, by id; one that is not there is left out. */
   async getOwners(organizationId: string, ids: readonly string[]): Promise<Map<string, TokenOwner>> {
-    const accounts: OwnerColumns[] = await this.database.query(
-      `select id, organization_id as "organizationId", role_number as "roleNumber" from service_accounts
-       where organization_id = $1 and id = any ($2::uuid[]) and deleted_at is null`,
-      [organizationId, ids],
-    );
-    const numbers = accounts.map((account) => account.roleNumber);
-    const role = await this.roles.byNumber(organizationId, numbers);
-    return new Map(accounts.map((account) => [account.id, asOwner(account, role(account.roleNumber)?.scopes)]));
+    const accounts = await runPrepared<OwnerColumns>(this.database.manager, FIND_OWNERS, [organizationId, ids]);
+    return new Map(accounts.map((account) => [account.id, asOwner(account)]));
   }
 
   async create(
@@ -175,7 +191,7 @@ export class ServiceAccountsService {
     await this.database.transaction(async (tx) => {
       const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
-      await this.tokens.revokeAllOf(tx, caller, await this.ownerOf(tx, account));
+      await this.tokens.revokeAllOf(tx, caller, await this.getOwner(account.organizationId, { id: account.id }, tx));
       await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
       await this.audit.record(tx, caller, {
         type: 'service_account.deleted',
@@ -237,11 +253,6 @@ export class ServiceAccountsService {
     return account;
   }
 
-  private async ownerOf(db: EntityManager, account: OwnerColumns): Promise<TokenOwner> {
-    const role = await this.roles.byNumber(account.organizationId, [account.roleNumber], db);
-    return asOwner(account, role(account.roleNumber)?.scopes);
-  }
-
   private async view(
     organizationId: string,
     accounts: readonly ServiceAccount[],
@@ -257,7 +268,7 @@ export class ServiceAccountsService {
       createdAt: account.createdAt,
       account,
       roleSlug: role(account.roleNumber)?.slug,
-      owner: asOwner(account, role(account.roleNumber)?.scopes),
+      owner: asOwner({ ...account, roleScopes: role(account.roleNumber)?.scopes ?? null }),
       tokens: tokens.get(account.id) ?? [],
     }));
   }
@@ -274,7 +285,7 @@ export class ServiceAccountsService {
   ): Promise<number | null> {
     const { organizationId, scopes } = caller.principal;
     if (slug === null) {
-      const released = account ? await this.tokens.statedScopesOf(tx, asOwner(account, undefined)) : [];
+      const released = account ? await this.tokens.statedScopesOf(tx, account.organizationId, account.id) : [];
       if (scopesBeyond(scopes, released).length > 0)
         throw new Refusal(
           'service_account.role_exceeds_grantor',
@@ -290,8 +301,8 @@ export class ServiceAccountsService {
   }
 }
 
-function asOwner(account: OwnerColumns, scopesOfRole: readonly string[] | undefined): TokenOwner {
+function asOwner({ id, organizationId, roleNumber, roleScopes: ofCustomRole }: OwnerColumns): TokenOwner {
   // An account whose role cannot be found is not one without a role: nothing is allowed then.
-  const ceiling = account.roleNumber === null ? undefined : (scopesOfRole ?? roleScopes(account.roleNumber, null));
-  return { kind: 's', organizationId: account.organizationId, ownerId: account.id, roleScopes: ceiling };
+  const ceiling = roleNumber === null ? undefined : roleScopes(roleNumber, ofCustomRole);
+  return { kind: 's', organizationId, ownerId: id, roleScopes: ceiling };
 }

@@ -4,7 +4,6 @@ import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/principal.js';
 import { CurrentCaller, RequireScopes } from '../access/require-scopes.decorator.js';
 import { type ExpectedVersions, IfMatch } from '../common/etag.js';
-import type { Page } from '../common/pagination.js';
 import { Idempotency, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
 import type { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
@@ -23,10 +22,7 @@ export class OrganizationTokensController {
   @Get()
   @RequireScopes('api_tokens:read')
   @TokenOperation.list('listOrganizationTokens', OWNER)
-  list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: Record<string, unknown>,
-  ): Promise<TokenResponse[] | Page<TokenResponse>> {
+  list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string> {
     return this.tokens.list(ownerOf(caller), query);
   }
 

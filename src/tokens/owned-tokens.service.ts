@@ -2,16 +2,24 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/principal.js';
 import type { ExpectedVersions } from '../common/etag.js';
-import { answerList, type Page } from '../common/pagination.js';
+import { type PageRequest, readListing } from '../common/pagination.js';
 import { markReplay, tagged } from '../common/reply.js';
 import { Config } from '../config/config.js';
 import type { IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
+import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
 import type { TokenOwner } from './token-owner.js';
+import type { TokenView } from './token-view.js';
 import { TokensService } from './tokens.service.js';
 
 const LIST = 'tokens';
+
+/** Tokens and whose they are. */
+export interface TokensOfOwner {
+  readonly owner: TokenOwner;
+  readonly tokens: TokenView[];
+}
 
 /** What the native dialect offers to do with the tokens of an owner. Its controllers differ in who the owner is. */
 @Injectable()
@@ -21,14 +29,23 @@ export class OwnedTokens {
     private readonly config: Config,
   ) {}
 
-  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<TokenResponse[] | Page<TokenResponse>> {
-    return answerList(
+  /** The JSON of a list of a known owner's tokens. */
+  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<string> {
+    return this.listOf(query, async (page) => ({ owner, tokens: await this.tokens.list(owner, page) }));
+  }
+
+  /** The same where the owner is found together with the tokens. */
+  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<string> {
+    let found: TokensOfOwner | undefined;
+    const listing = await readListing(
       LIST,
       query,
       this.config.listLimits,
-      (page) => this.tokens.list(owner, page),
-      (token) => TokenResponse.of(token, owner),
+      async (page) => (found = await read(page)).tokens,
+      ({ id, createdAt }) => ({ id, createdAt: new Date(createdAt) }),
     );
+    if (found === undefined) throw new Error('A list was answered without being read.');
+    return tokenListJson(listing, found.owner);
   }
 
   async create(

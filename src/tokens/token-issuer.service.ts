@@ -10,7 +10,8 @@ import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
 import type { TokenOwner } from './token-owner.js';
-import { findTokenWithCount, type TokenView } from './token-view.js';
+import { countLiveTokens, findTokenById } from './token-queries.js';
+import type { TokenView } from './token-view.js';
 
 /** A token as it is asked for. Dates and ranges are already well formed. */
 export interface TokenDraft {
@@ -93,9 +94,9 @@ export class TokenIssuer {
     // Counted behind the audit event, whose lock has put the changes of this organization into one order: the quota holds
     // under concurrency.
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
-    const token = await findTokenWithCount(tx, owner.organizationId, id, quota);
+    const token = await findTokenById(tx, owner.organizationId, id);
     if (token === undefined) throw new Error('A token that was just written is not there.');
-    if (token.liveCount > quota) {
+    if ((await countLiveTokens(tx, owner, quota + 1)) > quota) {
       throw new Refusal('access.quota_reached', `There may be at most ${quota} tokens that are not revoked.`);
     }
     return token;

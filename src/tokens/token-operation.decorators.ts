@@ -1,4 +1,4 @@
-import { applyDecorators, HttpCode } from '@nestjs/common';
+import { applyDecorators, Header, HttpCode } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse } from '@nestjs/swagger';
 import { ApiIfMatch } from '../common/etag.js';
 import { ApiBothListForms, NativeOperation } from '../common/native-operation.decorator.js';
@@ -14,6 +14,7 @@ const CHANGE_REFUSALS = [400, 404, 409, 413, 415, 422];
 export const TokenOperation = {
   list: (id: string, owner: string): MethodDecorator =>
     applyDecorators(
+      Header('content-type', 'application/json; charset=utf-8'), // what is answered is the text of the JSON
       ApiBothListForms(TokenResponse, TokenPageResponse),
       NativeOperation({
         id,

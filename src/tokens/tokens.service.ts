@@ -23,8 +23,8 @@ import {
   readTokens,
   readTokensOfOrganization,
   type TokenSelection,
-  type TokenView,
-} from './token-view.js';
+} from './token-queries.js';
+import type { TokenView } from './token-view.js';
 
 /** Absent: unchanged. null: cleared. A slug may be sent back, and never changes. */
 export type TokenChanges = Partial<TokenDraft>;
@@ -56,7 +56,7 @@ export class TokensService {
     { limit, after }: PageRequest,
     selection: TokenSelection = 'all',
   ): Promise<TokenView[]> {
-    return readTokens(this.database.manager, owner, selection, limit + 1, after);
+    return readTokens(this.database.manager, owner, { selection, limit: limit + 1, after });
   }
 
   /** A stretch of what an organization's service accounts and the organization itself have and is not revoked, newest first. */
@@ -137,7 +137,7 @@ export class TokensService {
       const expiresAt =
         changes.expiresAt === undefined
           ? token.expiresAt
-          : await this.grants.expiryFor(owner.organizationId, changes.expiresAt, tx);
+          : ((await this.grants.expiryFor(owner.organizationId, changes.expiresAt, tx))?.toISOString() ?? null);
       const next = {
         name: changes.name ?? token.name,
         scopes,
@@ -195,7 +195,7 @@ export class TokensService {
     return this.database.transaction(async (tx) => {
       const token = await this.lockLive(tx, owner, key);
       requireVersion(token, expected);
-      if (token.expiresAt !== null && token.expiresAt.getTime() <= Date.now()) throw new Refusal('token.expired');
+      if (token.expiresAt !== null && token.expiresAt <= new Date().toISOString()) throw new Refusal('token.expired');
       this.grants.requireHeld(caller, owner, token.scopes);
       const now = new Date();
       const retiresAt = new Date(now.getTime() + graceSeconds * 1_000);
@@ -246,10 +246,10 @@ export class TokensService {
   }
 
   /** All that the live tokens of an owner state that they may do, each scope once. */
-  async statedScopesOf(tx: EntityManager, owner: TokenOwner): Promise<string[]> {
+  async statedScopesOf(tx: EntityManager, organizationId: string, ownerId: string): Promise<string[]> {
     const rows: { scope: string }[] = await tx.query(
       'select distinct unnest(scopes) as scope from tokens where organization_id = $1 and owner_id = $2 and revoked_at is null',
-      [owner.organizationId, owner.ownerId],
+      [organizationId, ownerId],
     );
     return rows.map((row) => row.scope);
   }

@@ -4,7 +4,6 @@ import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/principal.js';
 import { CurrentCaller, RequirePerson } from '../access/require-scopes.decorator.js';
 import { type ExpectedVersions, IfMatch } from '../common/etag.js';
-import type { Page } from '../common/pagination.js';
 import { Idempotency, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
 import type { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
@@ -29,10 +28,7 @@ export class UserTokensController {
   @Get()
   @RequirePerson()
   @TokenOperation.list('listUserTokens', OWNER)
-  async list(
-    @CurrentCaller() caller: Caller,
-    @Query() query: Record<string, unknown>,
-  ): Promise<TokenResponse[] | Page<TokenResponse>> {
+  async list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string> {
     return this.tokens.list(await this.people.ownerFor(caller), query);
   }
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { countOfOrganization, stretchOfOrganization } from '../../src/tokens/token-view.js';
+import { countOfOrganization, stretchOfOrganization } from '../../src/tokens/token-queries.js';
 import { openPool } from '../support/databases.js';
 import type { Answer, Client } from '../support/http.js';
 import { KatapultTenant, type Pagination } from '../support/katapult.js';

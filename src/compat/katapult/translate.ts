@@ -58,7 +58,7 @@ export function toApiToken(token: TokenView, { owner, defaultRateLimit, secret }
     name: token.name,
     organization_id: token.userId === null ? organizationId(token.organizationId) : null,
     authorized_ip_addresses: token.authorizedIpAddresses,
-    expires_at: token.expiresAt && unixSeconds(token.expiresAt),
+    expires_at: token.expiresAt === null ? null : unixSeconds(new Date(token.expiresAt)),
     rate_limit: token.rateLimit ?? defaultRateLimit,
     scopes: owner === undefined ? (token.scopes ?? []) : statedScopes(owner, token.scopes),
     secret: secret ?? null,

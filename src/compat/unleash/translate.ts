@@ -34,9 +34,9 @@ export function toUnleashPat(token: TokenView, accountNumber: number | undefined
   return {
     id: token.number,
     description: token.name,
-    expiresAt: token.expiresAt?.toISOString() ?? NEVER,
-    createdAt: token.createdAt.toISOString(),
-    seenAt: token.lastUsedAt?.toISOString() ?? null,
+    expiresAt: token.expiresAt ?? NEVER,
+    createdAt: token.createdAt,
+    seenAt: token.lastUsedAt,
     ...(accountNumber === undefined ? {} : { userId: accountNumber }),
   };
 }

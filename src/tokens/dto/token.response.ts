@@ -123,25 +123,26 @@ export class TokenResponse {
       name: token.name,
       scopes: [...scopes],
       serviceAccountId: token.serviceAccountId ?? undefined,
-      status: statusOf(token),
+      status: statusOf(token, new Date().toISOString()),
       authorizedIpAddresses: [...token.authorizedIpAddresses],
       rateLimit: token.rateLimit ?? undefined,
       annotations: { ...token.annotations },
-      createdAt: token.createdAt.toISOString(),
+      createdAt: token.createdAt,
       createdBy: UserResponse.of(token.createdById, token.createdByName),
-      expiresAt: token.expiresAt?.toISOString(),
-      revokedAt: token.revokedAt?.toISOString(),
+      expiresAt: token.expiresAt ?? undefined,
+      revokedAt: token.revokedAt ?? undefined,
       revokedBy: token.revokedById === null ? undefined : UserResponse.of(token.revokedById, token.revokedByName),
-      lastUsedAt: token.lastUsedAt?.toISOString(),
+      lastUsedAt: token.lastUsedAt ?? undefined,
       lastUsedIpAddress: token.lastUsedIp ?? undefined,
       lastUsedUserAgent: token.lastUsedUserAgent ?? undefined,
     };
   }
 }
 
-function statusOf(token: TokenView): TokenStatus {
+/** @param now as `Date.toISOString` writes it */
+export function statusOf(token: Pick<TokenView, 'revokedAt' | 'expiresAt'>, now: string): TokenStatus {
   if (token.revokedAt !== null) return 'revoked';
-  return token.expiresAt !== null && token.expiresAt.getTime() <= Date.now() ? 'expired' : 'active';
+  return token.expiresAt !== null && token.expiresAt <= now ? 'expired' : 'active';
 }
 
 export class IssuedTokenResponse extends TokenResponse {

@@ -1,0 +1,252 @@
+import type { EntityManager } from 'typeorm';
+import type { Position } from '../common/pagination.js';
+import { columnOf, type ResourceKey } from '../common/resource-key.js';
+import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
+import type { SecretKind } from './token-secret.js';
+import {
+  LINE,
+  LINE_SEPARATOR,
+  LINE_WITHOUT_OWNER,
+  type LineOwner,
+  tokensOfLines,
+  type TokenView,
+} from './token-view.js';
+
+/** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
+export type TokenSelection = 'all' | 'live';
+
+const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
+
+/** What the statement of a list answers; null where there is nothing of the kind. */
+export interface ListedTokens {
+  readonly lines: string | null;
+  readonly annotations: readonly (readonly [tokenId: string, key: string, value: string])[] | null;
+}
+
+const LISTED_COLUMNS = `list.lines, (select json_agg(json_build_array(token_id, key, value)) from annotations
+  where token_id = any (list.ids)) as annotations`;
+
+/** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
+function listed(page: string): string {
+  return `(select string_agg(page.line, ${LINE_SEPARATOR}) as lines, array_agg(page.id) as ids from (${page}) as page) as list`;
+}
+
+function viewsOf({ lines, annotations }: ListedTokens, organizationId: string, owner?: LineOwner): TokenView[] {
+  if (lines === null) return [];
+  const marks = new Map<string, [key: string, value: string][]>();
+  for (const [tokenId, key, value] of annotations ?? [])
+    marks.set(tokenId, [...(marks.get(tokenId) ?? []), [key, value]]);
+  return tokensOfLines(lines, organizationId, owner, (id) => {
+    const pairs = marks.get(id);
+    return pairs && Object.fromEntries(pairs);
+  });
+}
+
+interface OwnerColumns {
+  readonly kind: SecretKind;
+  readonly organizationId: string;
+  readonly ownerId: string;
+}
+
+/**
+ * Statements that find an owner and list its tokens, newest first, in one round trip: of each selection the first page and
+ * the next ones. The parameters are the organization, what the owner is found by, the limit, and the position, where there
+ * is one. They answer the columns of `owner` beside those of a list, or nothing where there is no such owner.
+ * @param owner SQL that selects one row or none, with its `id`, by the first two parameters
+ */
+export function listsOfOwner(owner: string): OwnerLists {
+  const statement = (selection: TokenSelection, after: string): PreparedStatement =>
+    prepared(`with owner as (${owner})
+select owner.*, ${LISTED_COLUMNS} from owner, lateral ${listed(`
+  select t.id, ${LINE_WITHOUT_OWNER} as line from tokens t
+  where t.organization_id = $1 and t.owner_id = owner.id ${SELECTED[selection]} ${after}
+  order by t.created_at desc, t.id desc limit $3`)}`);
+  const after = 'and (t.created_at, t.id) < ($4, $5::uuid)';
+  return {
+    first: { all: statement('all', ''), live: statement('live', '') },
+    next: { all: statement('all', after), live: statement('live', after) },
+  };
+}
+
+type OwnerLists = Readonly<Record<'first' | 'next', Readonly<Record<TokenSelection, PreparedStatement>>>>;
+
+/** The tokens of an owner that is found by the same statement, at most `limit` of them from a position on. */
+export async function readOwnerWithTokens<Owner>(
+  db: EntityManager,
+  lists: OwnerLists,
+  [organizationId, key]: readonly [organizationId: string, key: unknown],
+  { selection, limit, after }: ListRequest,
+): Promise<(Owner & ListedTokens) | undefined> {
+  const values = [organizationId, key, limit, ...(after ? [after.createdAt, after.id] : [])];
+  const [row] = await runPrepared<Owner & ListedTokens>(db, lists[after ? 'next' : 'first'][selection], values);
+  return row;
+}
+
+export interface ListRequest {
+  readonly selection: TokenSelection;
+  readonly limit: number;
+  readonly after?: Position;
+}
+
+/** The views behind the list of an owner. */
+export function viewsOfOwner(list: ListedTokens, { kind, organizationId, ownerId }: OwnerColumns): TokenView[] {
+  return viewsOf(list, organizationId, {
+    serviceAccountId: kind === 's' ? ownerId : null,
+    userId: kind === 'p' ? ownerId : null,
+  });
+}
+
+const OF_KNOWN_OWNER = listsOfOwner('select $2::uuid as id');
+
+/** Tokens of one owner, newest first, at most `limit` of them from a position on. */
+export async function readTokens(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<TokenView[]> {
+  const key = [owner.organizationId, owner.ownerId] as const;
+  const list = await readOwnerWithTokens<object>(db, OF_KNOWN_OWNER, key, request);
+  return list === undefined ? [] : viewsOfOwner(list, owner);
+}
+
+/** The newest tokens of each of several owners, at most `limit` each. */
+export async function readNewestTokens(
+  db: EntityManager,
+  organizationId: string,
+  ownerIds: readonly string[],
+  selection: TokenSelection,
+  limit: number,
+): Promise<TokenView[]> {
+  const [list] = await runPrepared<ListedTokens>(db, NEWEST[selection], [organizationId, ownerIds, limit]);
+  return list === undefined ? [] : viewsOf(list, organizationId);
+}
+
+function newestOfOwners(selection: TokenSelection): PreparedStatement {
+  return prepared(
+    `select ${LISTED_COLUMNS} from ${listed(`
+  select newest.id, newest.line from unnest($2::uuid[]) as owners (id), lateral (
+    select t.id, t.created_at, ${LINE} as line from tokens t
+    where t.organization_id = $1 and t.owner_id = owners.id ${SELECTED[selection]}
+    order by t.created_at desc, t.id desc limit $3) as newest order by newest.created_at desc, newest.id desc`)}`,
+  );
+}
+
+const NEWEST = { all: newestOfOwners('all'), live: newestOfOwners('live') };
+
+/** What an organization's tokens are looked for by: all of these annotations. */
+export type AnnotationFilter = readonly (readonly [key: string, value: string])[];
+
+/**
+ * The condition on the tokens of a whole organization: not revoked, nobody's personal ones, all annotations matching. The
+ * first parameter is the organization; those of the filter follow it.
+ */
+function organizationCondition(filterLength: number): string {
+  const matches = Array.from(
+    { length: filterLength },
+    (_, index) =>
+      `and t.id in (select token_id from annotations where organization_id = $1 and key = $${2 * index + 2} and value = $${2 * index + 3})`,
+  );
+  return `t.organization_id = $1 and t.revoked_at is null and t.user_id is null ${matches.join(' ')}`;
+}
+
+export interface Stretch {
+  readonly offset: number;
+  readonly limit: number;
+}
+
+/**
+ * Not prepared, and with its numbers written out: a plan that does not know them, nor how rare the annotations are, may
+ * read the tokens of everybody for the sake of a page.
+ */
+export function stretchOfOrganization(filterLength: number, { limit, offset }: Stretch): string {
+  return `select ${LISTED_COLUMNS} from ${listed(`
+  select t.id, ${LINE} as line from (
+    select t.id from tokens t where ${organizationCondition(filterLength)}
+    order by t.created_at desc, t.id desc limit ${limit} offset ${offset}) as stretch join tokens t on t.id = stretch.id
+  order by t.created_at desc, t.id desc`)}`;
+}
+
+/** The same for how many there are, counted no further than `max`. */
+export function countOfOrganization(filterLength: number, max: number): string {
+  return `select count(*)::int as count from (
+    select 1 from tokens t where ${organizationCondition(filterLength)} limit ${max}) as counted`;
+}
+
+/** A stretch of the tokens of an organization, newest first. What lies before it costs a step in an index each, and no row. */
+export async function readTokensOfOrganization(
+  db: EntityManager,
+  organizationId: string,
+  filter: AnnotationFilter,
+  stretch: Stretch,
+): Promise<TokenView[]> {
+  const statement = stretchOfOrganization(filter.length, stretch);
+  const [list]: ListedTokens[] = await db.query(statement, [organizationId, ...filter.flat()]);
+  return list === undefined ? [] : viewsOf(list, organizationId);
+}
+
+/** How many tokens of an organization match, counted no further than `max`. */
+export async function countTokensOfOrganization(
+  db: EntityManager,
+  organizationId: string,
+  filter: AnnotationFilter,
+  max: number,
+): Promise<number> {
+  const statement = countOfOrganization(filter.length, max);
+  const [counted]: { count: number }[] = await db.query(statement, [organizationId, ...filter.flat()]);
+  return counted?.count ?? 0;
+}
+
+/** What a statement answers of a single token. */
+interface FoundToken {
+  readonly line: string;
+  readonly annotations: TokenView['annotations'];
+}
+
+/** SQL for the columns of a single token `t`. */
+const FOUND_COLUMNS = `${LINE} as line,
+  (select coalesce(jsonb_object_agg(a.key, a.value), '{}') from annotations a where a.token_id = t.id) as annotations`;
+
+async function readOne(
+  db: EntityManager,
+  statement: PreparedStatement,
+  organizationId: string,
+  ...values: unknown[]
+): Promise<TokenView | undefined> {
+  const [found] = await runPrepared<FoundToken>(db, statement, [organizationId, ...values]);
+  return found && tokensOfLines(found.line, organizationId, undefined, () => found.annotations)[0];
+}
+
+const byColumn = (column: string, lock: string): PreparedStatement =>
+  prepared(
+    `select ${FOUND_COLUMNS} from tokens t where t.organization_id = $1 and t.owner_id = $2 and t.${column} = $3 ${lock}`,
+  );
+const FIND = { slug: byColumn('slug', ''), number: byColumn('number', ''), id: byColumn('id', '') };
+const LOCK = 'for update of t';
+const FIND_LOCKED = { slug: byColumn('slug', LOCK), number: byColumn('number', LOCK), id: byColumn('id', LOCK) };
+
+/** One token of an owner, revoked or not. `lock` holds it until the end of the transaction. */
+export async function findToken(
+  db: EntityManager,
+  owner: OwnerColumns,
+  key: ResourceKey,
+  options: { readonly lock?: boolean } = {},
+): Promise<TokenView | undefined> {
+  const [column, value] = columnOf(key);
+  return readOne(db, (options.lock ? FIND_LOCKED : FIND)[column], owner.organizationId, owner.ownerId, value);
+}
+
+/** One token by its id, within an organization. */
+export async function findTokenById(
+  db: EntityManager,
+  organizationId: string,
+  id: string,
+): Promise<TokenView | undefined> {
+  return readOne(db, FIND_BY_ID, organizationId, id);
+}
+
+const FIND_BY_ID = prepared(`select ${FOUND_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`);
+
+/** How many tokens an owner has that are not revoked, counted no further than `max`. */
+export async function countLiveTokens(db: EntityManager, owner: OwnerColumns, max: number): Promise<number> {
+  const [counted] = await runPrepared<{ count: number }>(db, COUNT_LIVE, [owner.organizationId, owner.ownerId, max]);
+  return counted?.count ?? 0;
+}
+
+const COUNT_LIVE = prepared(`select count(*)::int as count from (
+  select 1 from tokens where organization_id = $1 and owner_id = $2 and revoked_at is null limit $3) as counted`);
