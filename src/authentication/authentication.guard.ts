@@ -37,7 +37,7 @@ export class AuthenticationGuard extends AuthGuard() {
     // callbacks on the strategy: requests under way at the same time would otherwise answer for each other.
     super({
       get defaultStrategy(): unknown {
-        return Object.create(jwt);
+        return Object.create(jwt) as unknown;
       },
     });
     this.rules = new HandlerMetadata(reflector, ACCESS_RULE);
