@@ -82,7 +82,7 @@ export async function readListing<Row>(
   list: string,
   query: { limit?: unknown; cursor?: unknown },
   limits: { readonly pageSizeMax: number; readonly rowsMax: number },
-  read: (page: PageRequest) => Promise<Row[]>,
+  read: (page: PageRequest) => Promise<readonly Row[]>,
   positionOf: (row: Row) => Position,
 ): Promise<Listing<Row>> {
   const page = readPageRequest(list, query, limits.pageSizeMax);

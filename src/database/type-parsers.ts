@@ -10,7 +10,7 @@ const UTC_MOMENT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,3})?\+00$/;
  * Values that lists are full of, read in the form in which they nearly always come; all others go the library's way.
  */
 
-function momentOf(text: string): Date {
+export function momentOf(text: string): Date {
   return UTC_MOMENT.test(text)
     ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
     : (getTypeParser(builtins.TIMESTAMPTZ) as (value: string) => Date)(text);

@@ -17,7 +17,8 @@ import { IdempotencyService, type IdempotentRequest } from '../idempotency/idemp
 import { RolesService } from '../organizations/roles.service.js';
 import type { TokensOfOwner } from '../tokens/owned-tokens.service.js';
 import type { TokenOwner } from '../tokens/token-owner.js';
-import { listsOfOwner, readOwnerWithTokens, type TokenSelection, viewsOfOwner } from '../tokens/token-queries.js';
+import { listsOfOwner, readOwnerWithTokens, type TokenSelection } from '../tokens/token-queries.js';
+import { tokenLinesOf } from '../tokens/token-line.js';
 import type { TokenView } from '../tokens/token-view.js';
 import { TokensService } from '../tokens/tokens.service.js';
 import { ServiceAccount } from './service-account.entity.js';
@@ -107,8 +108,7 @@ export class ServiceAccountsService {
     const db = this.database.manager;
     const found = await readOwnerWithTokens<OwnerColumns>(db, TOKENS_OF_SLUG, [organizationId, slug], request);
     if (found === undefined) throw new Refusal('service_account.not_found');
-    const owner = asOwner(found);
-    return { owner, tokens: viewsOfOwner(found, owner) };
+    return { owner: asOwner(found), tokens: tokenLinesOf(found) };
   }
 
   /** Several accounts as owners of tokens, by id; one that is not there is left out. */

@@ -10,7 +10,7 @@ import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from 
 import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
 import type { TokenOwner } from './token-owner.js';
-import type { TokenView } from './token-view.js';
+import { positionOfLine, type TokenLines } from './token-line.js';
 import { TokensService } from './tokens.service.js';
 
 const LIST = 'tokens';
@@ -18,7 +18,7 @@ const LIST = 'tokens';
 /** Tokens and whose they are. */
 export interface TokensOfOwner {
   readonly owner: TokenOwner;
-  readonly tokens: TokenView[];
+  readonly tokens: TokenLines;
 }
 
 /** What the native dialect offers to do with the tokens of an owner. Its controllers differ in who the owner is. */
@@ -30,22 +30,22 @@ export class OwnedTokens {
   ) {}
 
   /** The JSON of a list of a known owner's tokens. */
-  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<string> {
-    return this.listOf(query, async (page) => ({ owner, tokens: await this.tokens.list(owner, page) }));
+  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<Buffer> {
+    return this.listOf(query, async (page) => ({ owner, tokens: await this.tokens.listLines(owner, page) }));
   }
 
   /** The same where the owner is found together with the tokens. */
-  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<string> {
+  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<Buffer> {
     let found: TokensOfOwner | undefined;
     const listing = await readListing(
       LIST,
       query,
       this.config.listLimits,
-      async (page) => (found = await read(page)).tokens,
-      ({ id, createdAt }) => ({ id, createdAt: new Date(createdAt) }),
+      async (page) => (found = await read(page)).tokens.lines,
+      positionOfLine,
     );
     if (found === undefined) throw new Error('A list was answered without being read.');
-    return tokenListJson(listing, found.owner);
+    return tokenListJson(listing, found.tokens.annotations, found.owner);
   }
 
   async create(

@@ -5,41 +5,31 @@ import { prepared, type PreparedStatement, runPrepared } from '../database/prepa
 import type { SecretKind } from './token-secret.js';
 import {
   LINE,
-  LINE_SEPARATOR,
   LINE_WITHOUT_OWNER,
-  type LineOwner,
-  tokensOfLines,
-  type TokenView,
-} from './token-view.js';
+  type ListedTokens,
+  SQL_LINE_SEPARATOR,
+  type TokenLines,
+  tokenLinesOf,
+} from './token-line.js';
+import { type LineOwner, type TokenView, viewOfLine } from './token-view.js';
 
 /** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
 export type TokenSelection = 'all' | 'live';
 
 const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
 
-/** What the statement of a list answers; null where there is nothing of the kind. */
-export interface ListedTokens {
-  readonly lines: string | null;
-  readonly annotations: readonly (readonly [tokenId: string, key: string, value: string])[] | null;
-}
-
-const LISTED_COLUMNS = `list.lines, (select json_agg(json_build_array(token_id, key, value)) from annotations
+const LISTED_COLUMNS = `list.lines, list.count, (select json_agg(json_build_array(token_id, key, value)) from annotations
   where token_id = any (list.ids)) as annotations`;
 
 /** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
 function listed(page: string): string {
-  return `(select string_agg(page.line, ${LINE_SEPARATOR}) as lines, array_agg(page.id) as ids from (${page}) as page) as list`;
+  return `(select string_agg(page.line, ${SQL_LINE_SEPARATOR}) as lines, count(*)::int as count,
+    array_agg(page.id) as ids from (${page}) as page) as list`;
 }
 
-function viewsOf({ lines, annotations }: ListedTokens, organizationId: string, owner?: LineOwner): TokenView[] {
-  if (lines === null) return [];
-  const marks = new Map<string, [key: string, value: string][]>();
-  for (const [tokenId, key, value] of annotations ?? [])
-    marks.set(tokenId, [...(marks.get(tokenId) ?? []), [key, value]]);
-  return tokensOfLines(lines, organizationId, owner, (id) => {
-    const pairs = marks.get(id);
-    return pairs && Object.fromEntries(pairs);
-  });
+function viewsOf(list: ListedTokens, organizationId: string, owner?: LineOwner): TokenView[] {
+  const { lines, annotations } = tokenLinesOf(list);
+  return lines.map((line) => viewOfLine(line, organizationId, owner, (id) => annotations.get(id)));
 }
 
 interface OwnerColumns {
@@ -88,21 +78,30 @@ export interface ListRequest {
   readonly after?: Position;
 }
 
-/** The views behind the list of an owner. */
-export function viewsOfOwner(list: ListedTokens, { kind, organizationId, ownerId }: OwnerColumns): TokenView[] {
-  return viewsOf(list, organizationId, {
+const OF_KNOWN_OWNER = listsOfOwner('select $2::uuid as id');
+
+async function readListed(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<ListedTokens> {
+  const key = [owner.organizationId, owner.ownerId] as const;
+  const list = await readOwnerWithTokens<object>(db, OF_KNOWN_OWNER, key, request);
+  return list ?? { lines: null, count: 0, annotations: null };
+}
+
+/** Tokens of one owner, newest first, at most `limit` of them from a position on. */
+export async function readTokens(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<TokenView[]> {
+  const { kind, organizationId, ownerId } = owner;
+  return viewsOf(await readListed(db, owner, request), organizationId, {
     serviceAccountId: kind === 's' ? ownerId : null,
     userId: kind === 'p' ? ownerId : null,
   });
 }
 
-const OF_KNOWN_OWNER = listsOfOwner('select $2::uuid as id');
-
-/** Tokens of one owner, newest first, at most `limit` of them from a position on. */
-export async function readTokens(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<TokenView[]> {
-  const key = [owner.organizationId, owner.ownerId] as const;
-  const list = await readOwnerWithTokens<object>(db, OF_KNOWN_OWNER, key, request);
-  return list === undefined ? [] : viewsOfOwner(list, owner);
+/** The same as lines that do not say whose they are. */
+export async function readTokenLines(
+  db: EntityManager,
+  owner: OwnerColumns,
+  request: ListRequest,
+): Promise<TokenLines> {
+  return tokenLinesOf(await readListed(db, owner, request));
 }
 
 /** The newest tokens of each of several owners, at most `limit` each. */
@@ -209,7 +208,7 @@ async function readOne(
   ...values: unknown[]
 ): Promise<TokenView | undefined> {
   const [found] = await runPrepared<FoundToken>(db, statement, [organizationId, ...values]);
-  return found && tokensOfLines(found.line, organizationId, undefined, () => found.annotations)[0];
+  return found && viewOfLine(found.line, organizationId, undefined, () => found.annotations);
 }
 
 const byColumn = (column: string, lock: string): PreparedStatement =>

@@ -20,10 +20,12 @@ import {
   findToken,
   findTokenById,
   readNewestTokens,
+  readTokenLines,
   readTokens,
   readTokensOfOrganization,
   type TokenSelection,
 } from './token-queries.js';
+import type { TokenLines } from './token-line.js';
 import type { TokenView } from './token-view.js';
 
 /** Absent: unchanged. null: cleared. A slug may be sent back, and never changes. */
@@ -57,6 +59,11 @@ export class TokensService {
     selection: TokenSelection = 'all',
   ): Promise<TokenView[]> {
     return readTokens(this.database.manager, owner, { selection, limit: limit + 1, after });
+  }
+
+  /** The same with those that are revoked, in the form in which the native dialect lists them. */
+  async listLines(owner: TokenOwner, { limit, after }: PageRequest): Promise<TokenLines> {
+    return readTokenLines(this.database.manager, owner, { selection: 'all', limit: limit + 1, after });
   }
 
   /** A stretch of what an organization's service accounts and the organization itself have and is not revoked, newest first. */
