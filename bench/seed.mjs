@@ -6,7 +6,7 @@ const ACCOUNTS_PER_ORGANIZATION = 10;
 /** Organizations with an administrator and with accounts that tokens are issued to. */
 export const ISSUING_ORGANIZATIONS = 16;
 /** Accounts for tokens that are issued while measuring, in each of them: none of them may reach its quota of 1,000. */
-export const ISSUERS_PER_ORGANIZATION = 40;
+export const ISSUERS_PER_ORGANIZATION = 200;
 const CHUNK_TOKENS = 50_000;
 
 /** Ids by number; their order in time and in the indexes is that of version 7. */

@@ -43,7 +43,7 @@ export class AuditEventsReader {
          select e.*, row_number() over chain as expected, lag(e.hash, 1, ''::bytea) over chain as predecessor
          from audit_events e where e.organization_id = $1 window chain as (order by e.sequence)) as e
        where e.sequence <> e.expected or e.previous_hash <> e.predecessor
-         or e.hash <> audit_event_hash(e.predecessor, (select o from audit_events o where o.organization_id = e.organization_id and o.sequence = e.sequence))
+         or e.hash <> audit_event_hash(e.predecessor, e.sequence, (select o from audit_events o where o.organization_id = e.organization_id and o.sequence = e.sequence))
        order by e.sequence limit 1`,
       [organizationId],
     );

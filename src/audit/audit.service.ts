@@ -45,10 +45,12 @@ export interface AuditEntry {
   readonly organizationId?: string;
 }
 
-const INSERT_EVENT = prepared(`
-insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
-  request_id, resource_type, resource_id, before, after)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`);
+/** A row of audit_events as JSON; the database adds its place in the chain. */
+export type AuditEventRow = Readonly<Record<string, unknown>>;
+
+const INSERT_EVENT = prepared(
+  'insert into audit_events select event.* from jsonb_populate_record(null::audit_events, $1) as event',
+);
 
 /** Where a transaction keeps what it has written down, until it has committed. */
 interface TransactionData {
@@ -84,29 +86,42 @@ export class AuditService implements EntitySubscriberInterface {
    * from here until the commit, other changes of the same organization wait.
    */
   async record(tx: EntityManager, caller: Caller, entry: AuditEntry): Promise<void> {
-    const { principal } = caller;
-    const resourceType: string = entry.type.slice(0, entry.type.indexOf('.'));
-    await runPrepared(tx, INSERT_EVENT, [
-      uuidv7(),
-      entry.organizationId ?? principal.organizationId,
-      new Date(),
-      entry.type,
-      principal.kind,
-      principal.id,
-      principal.name ?? null,
-      principal.tokenId ?? null,
-      caller.ipAddress ?? null,
-      caller.requestId,
-      resourceType,
-      entry.resourceId,
-      entry.before ? JSON.stringify(entry.before) : null,
-      entry.after ? JSON.stringify(entry.after) : null,
-    ]);
     if (tx.queryRunner === undefined) throw new Error('An audit event is written in the transaction of its change.');
-    const organizationId = entry.organizationId ?? principal.organizationId;
-    const data = tx.queryRunner.data as TransactionData;
-    (data.changes ??= []).push({ organizationId, resourceType, resourceId: entry.resourceId, type: entry.type });
+    await runPrepared(tx, INSERT_EVENT, [JSON.stringify(this.eventOf(caller, entry))]);
+    this.announce(tx, caller, entry);
   }
+
+  /** The event for a statement that writes a change together with it; `announce` has to follow the statement. */
+  eventOf({ principal, ipAddress, requestId }: Caller, entry: AuditEntry): AuditEventRow {
+    return {
+      id: uuidv7(),
+      organization_id: entry.organizationId ?? principal.organizationId,
+      created_at: new Date(),
+      type: entry.type,
+      actor_kind: principal.kind,
+      actor_id: principal.id,
+      actor_name: principal.name,
+      credential_id: principal.tokenId,
+      ip_address: ipAddress,
+      request_id: requestId,
+      resource_type: resourceTypeOf(entry),
+      resource_id: entry.resourceId,
+      before: entry.before,
+      after: entry.after,
+    };
+  }
+
+  /** Tells this process of a change that has been written: when the transaction commits or, outside of one, at once. */
+  announce({ queryRunner }: EntityManager, { principal }: Caller, entry: AuditEntry): void {
+    const { type, resourceId, organizationId = principal.organizationId } = entry;
+    const change = { organizationId, resourceType: resourceTypeOf(entry), resourceId, type };
+    if (queryRunner === undefined) this.feed.announceHere(change);
+    else ((queryRunner.data as TransactionData).changes ??= []).push(change);
+  }
+}
+
+function resourceTypeOf({ type }: AuditEntry): string {
+  return type.slice(0, type.indexOf('.'));
 }
 
 /** The members of `next` that differ from `previous`, as `before` and `after` of an audit entry. */

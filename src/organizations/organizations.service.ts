@@ -23,9 +23,10 @@ export interface OrganizationDraft {
 
 export type TokenPolicy = Pick<Organization, 'tokenLifetimeMaxSeconds' | 'tokenLifetimeDefaultSeconds'>;
 
-const TOKEN_POLICY = prepared(`
-select token_lifetime_max_seconds as "tokenLifetimeMaxSeconds", token_lifetime_default_seconds as "tokenLifetimeDefaultSeconds"
-from organizations where id = $1`);
+/** SQL for the policy of an organization `o`. */
+export const TOKEN_POLICY_COLUMNS =
+  'o.token_lifetime_max_seconds as "tokenLifetimeMaxSeconds", o.token_lifetime_default_seconds as "tokenLifetimeDefaultSeconds"';
+const TOKEN_POLICY = prepared(`select ${TOKEN_POLICY_COLUMNS} from organizations o where o.id = $1`);
 
 export type OrganizationChanges = Partial<
   Pick<Organization, 'name' | 'tokenLifetimeMaxSeconds' | 'tokenLifetimeDefaultSeconds'>

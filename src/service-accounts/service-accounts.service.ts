@@ -11,7 +11,8 @@ import type { PageRequest, Position } from '../common/pagination.js';
 import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
-import { prepared, runPrepared } from '../database/prepared-statement.js';
+import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
+import { TOKEN_POLICY_COLUMNS, type TokenPolicy } from '../organizations/organizations.service.js';
 import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { RolesService } from '../organizations/roles.service.js';
@@ -40,14 +41,20 @@ interface OwnerColumns {
   readonly roleScopes: readonly string[] | null;
 }
 
+const OWNER_COLUMNS =
+  'a.id, a.organization_id as "organizationId", a.role_number as "roleNumber", r.scopes as "roleScopes"';
+const OWNERS = `service_accounts a
+left join roles r on r.organization_id = a.organization_id and r.number = a.custom_role_number`;
 const ownerBy = (condition: string): string => `
-select a.id, a.organization_id as "organizationId", a.role_number as "roleNumber", r.scopes as "roleScopes"
-from service_accounts a left join roles r on r.organization_id = a.organization_id and r.number = a.custom_role_number
-where a.organization_id = $1 and ${condition} and a.deleted_at is null`;
+select ${OWNER_COLUMNS} from ${OWNERS} where a.organization_id = $1 and ${condition} and a.deleted_at is null`;
+const ownerWithPolicyBy = (condition: string): PreparedStatement =>
+  prepared(`
+select ${OWNER_COLUMNS}, ${TOKEN_POLICY_COLUMNS} from ${OWNERS} join organizations o on o.id = a.organization_id
+where a.organization_id = $1 and ${condition} and a.deleted_at is null`);
 const FIND_OWNER = {
-  slug: prepared(ownerBy('a.slug = $2')),
-  number: prepared(ownerBy('a.number = $2')),
-  id: prepared(ownerBy('a.id = $2')),
+  slug: ownerWithPolicyBy('a.slug = $2'),
+  number: ownerWithPolicyBy('a.number = $2'),
+  id: ownerWithPolicyBy('a.id = $2'),
 };
 const FIND_OWNERS = prepared(ownerBy('a.id = any ($2::uuid[])'));
 const TOKENS_OF_SLUG = listsOfOwner(ownerBy('a.slug = $2'));
@@ -97,9 +104,10 @@ export class ServiceAccountsService {
   /** The account as an owner of tokens. */
   async getOwner(organizationId: string, key: ResourceKey, db = this.database.manager): Promise<TokenOwner> {
     const [column, value] = columnOf(key);
-    const [account] = await runPrepared<OwnerColumns>(db, FIND_OWNER[column], [organizationId, value]);
-    if (account === undefined) throw new Refusal('service_account.not_found');
-    return asOwner(account);
+    const [found] = await runPrepared<OwnerColumns & TokenPolicy>(db, FIND_OWNER[column], [organizationId, value]);
+    if (found === undefined) throw new Refusal('service_account.not_found');
+    const { tokenLifetimeMaxSeconds, tokenLifetimeDefaultSeconds } = found;
+    return { ...asOwner(found), tokenPolicy: { tokenLifetimeMaxSeconds, tokenLifetimeDefaultSeconds } };
   }
 
   /** The account as an owner with its tokens, newest first; one more than the page's limit when there is more. */
@@ -191,13 +199,16 @@ export class ServiceAccountsService {
     await this.database.transaction(async (tx) => {
       const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
-      await this.tokens.revokeAllOf(tx, caller, await this.getOwner(account.organizationId, { id: account.id }, tx));
+      const owner = await this.getOwner(account.organizationId, { id: account.id }, tx);
       await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
       await this.audit.record(tx, caller, {
         type: 'service_account.deleted',
         resourceId: account.id,
         before: { slug: account.slug, name: account.name },
       });
+      // Behind the event, whose lock every issuing of a token waits for: what was issued meanwhile is seen, and what comes
+      // later finds the account deleted.
+      await this.tokens.revokeAllOf(tx, caller, owner);
     });
   }
 

@@ -55,9 +55,9 @@ export class TokenGrants {
   }
 
   /** The expiry of a token under the organization's policy. @throws Refusal request.invalid for one that is past or beyond it */
-  async expiryFor(organizationId: string, wanted: Date | null, db?: EntityManager): Promise<Date | null> {
+  async expiryFor(owner: TokenOwner, wanted: Date | null, db?: EntityManager): Promise<Date | null> {
     const { tokenLifetimeMaxSeconds: longest, tokenLifetimeDefaultSeconds: preset } =
-      await this.organizations.getTokenPolicy(organizationId, db);
+      owner.tokenPolicy ?? (await this.organizations.getTokenPolicy(owner.organizationId, db));
     const now = Date.now();
     if (wanted === null) {
       const seconds = preset ?? longest;

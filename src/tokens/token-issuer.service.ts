@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../access/principal.js';
-import { AuditService } from '../audit/audit.service.js';
+import { type AuditEventRow, AuditService } from '../audit/audit.service.js';
+import { Batches } from '../common/batches.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
-import { refuseViolations } from '../database/database-failure.js';
+import { isDatabaseUnavailable, refuseViolations } from '../database/database-failure.js';
 import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
 import type { TokenOwner } from './token-owner.js';
-import { countLiveTokens, findTokenById } from './token-queries.js';
-import type { TokenView } from './token-view.js';
+import { LINE } from './token-line.js';
+import { type TokenView, viewOfLine } from './token-view.js';
 
 /** A token as it is asked for. Dates and ranges are already well formed. */
 export interface TokenDraft {
@@ -25,31 +26,55 @@ export interface TokenDraft {
   readonly expiresAt?: Date | null;
 }
 
-/** A token and its first secret, in one statement; no row when the slug is taken. */
-const INSERT_TOKEN = prepared(`
-with token as (
-  insert into tokens (id, organization_id, service_account_id, user_id, slug, name, scopes, authorized_ip_addresses, rate_limit,
-    expires_at, created_at, created_by_id, created_by_name)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-  on conflict on constraint uq_tokens_slug do nothing returning id, organization_id, created_at
-), secret as (
-  insert into token_secrets (id, organization_id, token_id, digest, pepper_id, created_at)
-  select $14, organization_id, id, $15, $16, created_at from token
-)
-select id from token`);
+/** Everything that makes tokens, their audit events included: a line for each item, or null when its slugs are taken. */
+const ISSUE = prepared(`
+select case when t.id is not null then ${LINE} end as line
+from jsonb_array_elements($1) with ordinality as items (item, place), lateral issue_token(
+  jsonb_populate_record(null::tokens, item->'token'), array(select jsonb_array_elements_text(item->'slugs')),
+  jsonb_populate_record(null::token_secrets, item->'secret'), item->'annotations',
+  jsonb_populate_record(null::audit_events, item->'event'), $2) as t
+order by place`);
 
-/** Writes tokens and secrets, in transactions of its callers', who have checked what may be granted. */
+/** What `issue_token` takes: rows by the names of their columns. */
+interface IssueItem {
+  readonly token: Readonly<Record<string, unknown>>;
+  readonly slugs: readonly string[];
+  readonly secret: Readonly<Record<string, unknown>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly event: AuditEventRow;
+}
+
+type IssuedLine = string | null;
+
+/** Most tokens that are written by one statement: some milliseconds, for which an organization's other changes wait. */
+const BATCH_MAX = 32;
+
+/** Writes tokens and secrets for its callers, who have checked what may be granted. */
 @Injectable()
 export class TokenIssuer {
+  private readonly batches: Batches<IssueItem, IssuedLine>;
+
   constructor(
     private readonly audit: AuditService,
     private readonly digests: SecretDigests,
     private readonly config: Config,
-  ) {}
+    database: DataSource,
+  ) {
+    // Tokens of one organization that are issued at once would wait for each other's commit, each on a connection that
+    // others could use.
+    this.batches = new Batches<IssueItem, IssuedLine>({
+      run: (items) => this.write(database.manager, items),
+      isOfOneItem: (error) => !isDatabaseUnavailable(error),
+      sizeMax: BATCH_MAX,
+    });
+  }
 
-  /** Writes a token with a given secret, and its audit event. */
+  /**
+   * Writes a token with a given secret, and its audit event: in the transaction of the manager or, where it has none, in
+   * one that they may share with other tokens of the organization.
+   */
   async insert(
-    tx: EntityManager,
+    db: EntityManager,
     caller: Caller,
     owner: TokenOwner,
     id: string,
@@ -57,49 +82,61 @@ export class TokenIssuer {
     secret: string,
   ): Promise<TokenView> {
     const { principal } = caller;
+    const { organizationId } = owner;
     const now = new Date();
+    const annotations = draft.annotations ?? {};
+    const token = {
+      id,
+      organization_id: organizationId,
+      service_account_id: owner.kind === 's' ? owner.ownerId : null,
+      user_id: owner.kind === 'p' ? owner.ownerId : null,
+      name: draft.name,
+      scopes: draft.scopes,
+      authorized_ip_addresses: draft.authorizedIpAddresses ?? [],
+      rate_limit: draft.rateLimit ?? null,
+      expires_at: draft.expiresAt ?? null,
+      created_at: now,
+      created_by_id: principal.id,
+      created_by_name: principal.name ?? null,
+    };
     const { digest, pepperId } = this.digests.forStorage(secret);
-    const insert = (slug: string): Promise<unknown[]> =>
-      refuseViolations({ uq_tokens_name: () => new Refusal('token.name_taken') }, () =>
-        runPrepared(tx, INSERT_TOKEN, [
-          id,
-          owner.organizationId,
-          owner.kind === 's' ? owner.ownerId : null,
-          owner.kind === 'p' ? owner.ownerId : null,
-          slug,
-          draft.name,
-          draft.scopes,
-          draft.authorizedIpAddresses ?? [],
-          draft.rateLimit ?? null,
-          draft.expiresAt ?? null,
-          now,
-          principal.id,
-          principal.name ?? null,
-          uuidv7(),
-          digest,
-          pepperId,
-        ]),
-      );
-    let slug = draft.slug ?? slugify(draft.name);
-    let rows = await insert(slug);
-    if (rows.length === 0 && draft.slug === undefined) rows = await insert((slug = withSuffix(slug)));
-    if (rows.length === 0) throw new Refusal('token.slug_taken');
-    await this.writeAnnotations(tx, owner, id, draft.annotations ?? {});
-    await this.audit.record(tx, caller, {
-      type: 'token.issued',
-      organizationId: owner.organizationId,
-      resourceId: id,
-      after: auditedMembers(owner, slug, draft),
-    });
-    // Counted behind the audit event, whose lock has put the changes of this organization into one order: the quota holds
-    // under concurrency.
+    const firstSecret = {
+      id: uuidv7(),
+      organization_id: organizationId,
+      token_id: id,
+      digest: `\\x${digest.toString('hex')}`,
+      pepper_id: pepperId,
+      created_at: now,
+    };
+    const slug = draft.slug ?? slugify(draft.name);
+    const slugs = draft.slug === undefined ? [slug, withSuffix(slug)] : [slug];
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
-    const token = await findTokenById(tx, owner.organizationId, id);
-    if (token === undefined) throw new Error('A token that was just written is not there.');
-    if ((await countLiveTokens(tx, owner, quota + 1)) > quota) {
-      throw new Refusal('access.quota_reached', `There may be at most ${quota} tokens that are not revoked.`);
-    }
-    return token;
+    const entry = {
+      type: 'token.issued',
+      organizationId,
+      resourceId: id,
+      after: auditedMembers(owner, draft),
+    } as const;
+    const refusals = {
+      uq_tokens_name: () => new Refusal('token.name_taken'),
+      ck_tokens_owner_is_there: () =>
+        new Refusal(owner.kind === 'p' ? 'member.not_found' : 'service_account.not_found'),
+      ck_tokens_per_owner: () =>
+        new Refusal('access.quota_reached', `There may be at most ${quota} tokens that are not revoked.`),
+    };
+    const item = { token, slugs, secret: firstSecret, annotations, event: this.audit.eventOf(caller, entry) };
+    const line = await refuseViolations(refusals, async () =>
+      db.queryRunner === undefined ? this.batches.add(organizationId, item) : (await this.write(db, [item]))[0],
+    );
+    if (typeof line !== 'string') throw new Refusal('token.slug_taken');
+    this.audit.announce(db, caller, entry);
+    return viewOfLine(line, organizationId, undefined, () => annotations);
+  }
+
+  private async write(db: EntityManager, items: readonly IssueItem[]): Promise<IssuedLine[]> {
+    const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
+    const rows = await runPrepared<{ line: IssuedLine }>(db, ISSUE, [JSON.stringify(items), quota]);
+    return rows.map(({ line }) => line);
   }
 
   /** Gives a token one more secret. */
@@ -126,9 +163,9 @@ export class TokenIssuer {
   }
 }
 
-function auditedMembers(owner: TokenOwner, slug: string, draft: TokenDraft): Record<string, unknown> {
+/** All but the slug, which is known when it is written. */
+function auditedMembers(owner: TokenOwner, draft: TokenDraft): Record<string, unknown> {
   return {
-    slug,
     name: draft.name,
     ...(owner.kind === 's' ? { serviceAccountId: owner.ownerId } : {}),
     ...(owner.kind === 'p' ? { userId: owner.ownerId } : {}),

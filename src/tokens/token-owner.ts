@@ -1,5 +1,6 @@
 import { BUILT_IN_ROLES } from '../access/built-in-roles.js';
 import { scopesBeyond } from '../access/scopes.js';
+import type { TokenPolicy } from '../organizations/organizations.service.js';
 import type { SecretKind } from './token-secret.js';
 
 /** Whose a token is, and the ceiling that its owner's role puts on it today. */
@@ -10,6 +11,8 @@ export interface TokenOwner {
   readonly ownerId: string;
   /** What the role of the owner allows; undefined: no ceiling. */
   readonly roleScopes: readonly string[] | undefined;
+  /** That of the organization, where it was read together with the owner. */
+  readonly tokenPolicy?: TokenPolicy;
 }
 
 /** The organization itself as an owner. A token of it without scopes of its own has the admin role. */

@@ -240,12 +240,3 @@ export async function findTokenById(
 }
 
 const FIND_BY_ID = prepared(`select ${FOUND_COLUMNS} from tokens t where t.organization_id = $1 and t.id = $2`);
-
-/** How many tokens an owner has that are not revoked, counted no further than `max`. */
-export async function countLiveTokens(db: EntityManager, owner: OwnerColumns, max: number): Promise<number> {
-  const [counted] = await runPrepared<{ count: number }>(db, COUNT_LIVE, [owner.organizationId, owner.ownerId, max]);
-  return counted?.count ?? 0;
-}
-
-const COUNT_LIVE = prepared(`select count(*)::int as count from (
-  select 1 from tokens where organization_id = $1 and owner_id = $2 and revoked_at is null limit $3) as counted`);

@@ -112,16 +112,17 @@ export class TokensService {
   /** Makes a token and its secret. The secret is in the answer and nowhere else. */
   async issue(caller: Caller, owner: TokenOwner, draft: TokenDraft, request?: IdempotentRequest): Promise<IssuedToken> {
     const scopes = this.grants.requireGrantable(caller, owner, draft.scopes);
-    const expiresAt = await this.grants.expiryFor(owner.organizationId, draft.expiresAt ?? null);
+    const expiresAt = await this.grants.expiryFor(owner, draft.expiresAt ?? null);
     const secret = generateSecret(this.config.settings.TOKEN_PREFIX, owner.kind);
     const id = uuidv7();
+    const insert = async (db: EntityManager): Promise<IssuedToken> => ({
+      token: await this.issuer.insert(db, caller, owner, id, { ...draft, scopes, expiresAt }, secret),
+      secret,
+    });
+    if (request === undefined) return insert(this.database.manager);
     return this.database.transaction(async (tx) => {
-      const earlier = request && (await this.idempotency.claim(tx, caller, request, id));
-      if (earlier) return { token: await this.getOf(tx, owner, earlier), secret: undefined };
-      return {
-        token: await this.issuer.insert(tx, caller, owner, id, { ...draft, scopes, expiresAt }, secret),
-        secret,
-      };
+      const earlier = await this.idempotency.claim(tx, caller, request, id);
+      return earlier === undefined ? insert(tx) : { token: await this.getOf(tx, owner, earlier), secret: undefined };
     });
   }
 
@@ -144,7 +145,7 @@ export class TokensService {
       const expiresAt =
         changes.expiresAt === undefined
           ? token.expiresAt
-          : ((await this.grants.expiryFor(owner.organizationId, changes.expiresAt, tx))?.toISOString() ?? null);
+          : ((await this.grants.expiryFor(owner, changes.expiresAt, tx))?.toISOString() ?? null);
       const next = {
         name: changes.name ?? token.name,
         scopes,

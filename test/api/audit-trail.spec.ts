@@ -57,7 +57,7 @@ describe('the chain of an organization', () => {
     expect(await verifyChain(pool, id)).toEqual({ isIntact: true, length: 7 });
   });
 
-  const rehash = 'hash = audit_event_hash(previous_hash, e)';
+  const rehash = 'hash = audit_event_hash(previous_hash, sequence, e)';
   const tamperings: [string, number, string][] = [
     [
       'another actor',
