@@ -3,22 +3,29 @@ import pg from 'pg';
 const { builtins, getTypeParser } = pg.types;
 const TEXT_ARRAY = 1009;
 
-/** `2030-01-31 12:00:00.123+00`, as PostgreSQL writes a moment in a session whose time zone is UTC. */
-const UTC_MOMENT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,3})?\+00$/;
+/**
+ * Whether a moment is of the form `2030-01-31 12:00:00.123+00`, with or without a fraction, as PostgreSQL writes it in a
+ * session whose time zone is UTC. Other years have more digits or an era, and infinity has no space.
+ */
+function isUtcMoment(text: string): boolean {
+  return text.charCodeAt(10) === SPACE && text.length <= 26 && text.endsWith('+00');
+}
+
+const SPACE = 0x20;
 
 /*
  * Values that lists are full of, read in the form in which they nearly always come; all others go the library's way.
  */
 
 export function momentOf(text: string): Date {
-  return UTC_MOMENT.test(text)
+  return isUtcMoment(text)
     ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
     : (getTypeParser(builtins.TIMESTAMPTZ) as (value: string) => Date)(text);
 }
 
 /** The moment that PostgreSQL wrote as `Date.toISOString` writes it; between four-digit years such texts compare as their moments do. */
 export function isoMomentOf(text: string): string {
-  if (!UTC_MOMENT.test(text)) return momentOf(text).toISOString();
+  if (!isUtcMoment(text)) return momentOf(text).toISOString();
   const seconds = `${text.slice(0, 10)}T${text.slice(11, 19)}`;
   switch (text.length) {
     case 26:

@@ -29,7 +29,7 @@ export class ServiceAccountTokensController {
     @CurrentCaller() caller: Caller,
     @Param('serviceAccountSlug') accountSlug: string,
     @Query() query: Record<string, unknown>,
-  ): Promise<Buffer> {
+  ): Promise<string> {
     return this.tokens.listOf(query, (page) =>
       this.accounts.listTokens(caller.principal.organizationId, accountSlug, page),
     );

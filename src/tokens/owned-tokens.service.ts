@@ -30,12 +30,12 @@ export class OwnedTokens {
   ) {}
 
   /** The JSON of a list of a known owner's tokens. */
-  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<Buffer> {
+  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<string> {
     return this.listOf(query, async (page) => ({ owner, tokens: await this.tokens.listLines(owner, page) }));
   }
 
   /** The same where the owner is found together with the tokens. */
-  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<Buffer> {
+  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<string> {
     let found: TokensOfOwner | undefined;
     const listing = await readListing(
       LIST,

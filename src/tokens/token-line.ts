@@ -46,21 +46,18 @@ export const FIELD_COUNT = 20;
 export const SQL_LINE_SEPARATOR = `E'\\x1e'`;
 const SEPARATOR = `E'\\x1f'`;
 
-/**
- * `concat_ws` looks up once per statement how a type is written, where `format` does so for each value. What it leaves out
- * when it is null has to be an empty text instead.
- */
-const fields = (...values: string[]): string => `concat_ws(${SEPARATOR}, ${values.join(', ')})`;
+/** Put together by `||`, whose operands are text already; `format` looks up how a type is written for each value anew. */
+const fields = (...values: string[]): string => values.join(` || ${SEPARATOR} || `);
 const optional = (value: string): string => `coalesce(${value}::text, '')`;
 /** Fields that most tokens have none of: nothing is asked of each one then. */
 const fieldsWhen = (condition: string, ...values: string[]): string =>
   `case when ${condition} then ${fields(...values)} else E'${'\\x1f'.repeat(values.length - 1)}' end`;
 
 const AFTER_OWNER = [
-  't.id',
-  't.number',
-  't.version',
-  't.created_at',
+  't.id::text',
+  't.number::text',
+  't.version::text',
+  't.created_at::text',
   optional('t.expires_at'),
   't.slug',
   't.name',
@@ -70,12 +67,12 @@ const AFTER_OWNER = [
   fieldsWhen(
     't.rate_limit is not null or cardinality(t.authorized_ip_addresses) > 0',
     optional('t.rate_limit'),
-    't.authorized_ip_addresses',
+    't.authorized_ip_addresses::text',
   ),
-  fieldsWhen('t.revoked_at is not null', 't.revoked_at', 't.revoked_by_id', optional('t.revoked_by_name')),
+  fieldsWhen('t.revoked_at is not null', 't.revoked_at::text', 't.revoked_by_id', optional('t.revoked_by_name')),
   fieldsWhen(
     't.last_used_at is not null',
-    't.last_used_at',
+    't.last_used_at::text',
     optional('host(t.last_used_ip)'),
     optional('to_json(t.last_used_user_agent)'),
   ),
@@ -84,7 +81,7 @@ const AFTER_OWNER = [
 /** SQL for a token `t` as a line. */
 export const LINE = fields(optional('t.service_account_id'), optional('t.user_id'), ...AFTER_OWNER);
 /** The same without saying whose it is, for lists of one owner's tokens: whoever asks knows that. */
-export const LINE_WITHOUT_OWNER = fields(SEPARATOR, ...AFTER_OWNER);
+export const LINE_WITHOUT_OWNER = `${SEPARATOR} || ${fields("''", ...AFTER_OWNER)}`;
 
 type Annotations = Readonly<Record<string, string>>;
 
@@ -102,7 +99,8 @@ export interface TokenLines {
 }
 
 export function tokenLinesOf({ lines: text, count, annotations: listed }: ListedTokens): TokenLines {
-  const lines = text === null ? [] : text.split(LINE_SEPARATOR);
+  if (text === null) return { lines: [], annotations: NONE };
+  const lines = text.split(LINE_SEPARATOR);
   // Only a separator inside a value can make them more, and then nobody can tell which value is whose.
   if (lines.length !== count) throw controlCharacter();
   if (listed === null) return { lines, annotations: NONE };
