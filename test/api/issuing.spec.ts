@@ -1,0 +1,223 @@
+import type { Pool } from 'pg';
+import { verifyChain } from '../support/audit-chain.js';
+import { createAccount, expectStatus, issueToken, type Person, signInOwner, unique } from '../support/callers.js';
+import { openPool } from '../support/databases.js';
+import { eventually } from '../support/eventually.js';
+import type { Answer, Client } from '../support/http.js';
+import { type Keyward, startKeyward } from '../support/keyward.js';
+import { expectProblem } from '../support/problems.js';
+import type { IssuedToken, Page, Token } from '../support/wire.js';
+
+const TOKENS_PER_OWNER_MAX = 12;
+
+interface Event {
+  readonly resourceId: string;
+  readonly after: { readonly slug: string };
+}
+
+let keyward: Keyward;
+let pool: Pool;
+let owner: Person;
+beforeAll(async () => {
+  keyward = await startKeyward({ env: { TOKENS_PER_OWNER_MAX: String(TOKENS_PER_OWNER_MAX) } });
+  pool = openPool(keyward.databaseUrl);
+});
+beforeEach(async () => {
+  owner = await signInOwner(keyward);
+});
+afterAll(async () => {
+  await pool?.end();
+  await keyward?.close();
+});
+
+function issue(by: Client, accountSlug: string, body: object): Promise<Answer<IssuedToken>> {
+  return by.post<IssuedToken>(`/service-accounts/${accountSlug}/tokens`, {
+    body: { scopes: ['orders:read'], ...body },
+  });
+}
+
+async function organizationId(): Promise<string> {
+  return expectStatus(await owner.get<{ id: string }>('/organization'), 200).id;
+}
+
+/** Whose token a secret is, as verification tells it. */
+async function idBehind(secret: string): Promise<string | undefined> {
+  const verdict = await owner.post<{ token?: { id: string } }>('/tokens/verify', { body: { token: secret } });
+  return expectStatus(verdict, 200).token?.id;
+}
+
+describe('tokens that are issued at once in one organization', () => {
+  it('are each answered with their own secret, whatever account they are for', async () => {
+    const accounts = await Promise.all([1, 2, 3].map(() => createAccount(owner, { name: unique('Account') })));
+    const names = Array.from({ length: 24 }, (_, index) => `Token ${index}`);
+    const answers = await Promise.all(
+      names.map((name, index) => issue(owner, accounts[index % 3]?.slug ?? '', { name, annotations: { place: name } })),
+    );
+    for (const [index, answer] of answers.entries()) {
+      const issued = expectStatus(answer, 201);
+      expect(issued).toMatchObject({
+        name: names[index],
+        annotations: { place: names[index] },
+        serviceAccountId: accounts[index % 3]?.id,
+      });
+      expect(await idBehind(issued.token)).toBe(issued.id);
+    }
+  });
+
+  it('are refused each for itself: one that cannot be is nobody else’s refusal', async () => {
+    const { slug } = await createAccount(owner);
+    const [taken, other] = await Promise.all([createAccount(owner, { name: 'Taken' }), createAccount(owner)]);
+    await issueToken(owner, taken.slug, { name: 'Taken', slug: 'taken' });
+    const answers = await Promise.all([
+      ...[1, 2, 3].map((number) => issue(owner, slug, { name: `Good ${number}` })),
+      issue(owner, taken.slug, { name: 'Taken', slug: 'free' }),
+      issue(owner, other.slug, { name: 'Good 4' }),
+      issue(owner, taken.slug, { name: 'Free', slug: 'taken' }),
+      issue(owner, other.slug, { name: 'Good 5' }),
+    ]);
+    expectProblem(answers[3], 409, 'token.name_taken');
+    expectProblem(answers[5]!, 409, 'token.slug_taken');
+    for (const index of [0, 1, 2, 4, 6]) {
+      const { id, token } = expectStatus(answers[index] as Answer<IssuedToken>, 201);
+      expect(await idBehind(token)).toBe(id);
+    }
+  });
+
+  it('have one event each, with their slug, in an unbroken chain', async () => {
+    const { slug } = await createAccount(owner);
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => issue(owner, slug, { name: `Token ${unique('')}` })),
+    );
+    const issued = answers.map((answer) => expectStatus(answer, 201));
+    const events = await owner.get<Page<Event>>('/audit-events?type=token.issued&limit=100');
+    const told = expectStatus(events, 200).items.map(({ resourceId, after }) => [resourceId, after.slug]);
+    expect(told.sort()).toEqual(issued.map(({ id, slug: own }) => [id, own]).sort());
+    expect(await verifyChain(pool, await organizationId())).toMatchObject({ isIntact: true });
+  });
+
+  it('are no more than the quota of their owner, and what is refused leaves nothing behind', async () => {
+    const { slug, id } = await createAccount(owner);
+    const answers = await Promise.all(
+      Array.from({ length: 3 * TOKENS_PER_OWNER_MAX }, (_, index) =>
+        issue(owner, slug, { name: `Token ${index}`, annotations: { place: String(index) } }),
+      ),
+    );
+    const refused = answers.filter(({ status }) => status !== 201);
+    expect(refused).toHaveLength(2 * TOKENS_PER_OWNER_MAX);
+    for (const answer of refused) expectProblem(answer, 403, 'access.quota_reached');
+    const [left] = await keyward.sql<Record<string, string>>(
+      `select count(distinct t.id) as tokens, count(s.id) as secrets, count(a.key) as annotations,
+         (select count(*) from audit_events e join tokens of_event on of_event.id = e.resource_id
+          where e.type = 'token.issued' and of_event.owner_id = $1) as events
+       from tokens t left join token_secrets s on s.token_id = t.id left join annotations a on a.token_id = t.id
+       where t.owner_id = $1`,
+      [id],
+    );
+    expect(new Set(Object.values(left ?? {}))).toEqual(new Set([String(TOKENS_PER_OWNER_MAX)]));
+    expect(await verifyChain(pool, await organizationId())).toMatchObject({ isIntact: true });
+  });
+});
+
+describe('a token whose owner goes while it is being issued', () => {
+  /** Keeps all changes of the organization waiting, makes one by SQL meanwhile, and lets them go on. */
+  async function whileWaiting<T>(asked: () => Promise<T>, change: string, parameters: unknown[]): Promise<T> {
+    const session = await pool.connect();
+    try {
+      await session.query('begin');
+      await session.query('select from audit_chains where organization_id = $1 for update', [await organizationId()]);
+      const answer = asked();
+      await eventually(5_000, async () => {
+        const { rowCount } = await pool.query(
+          "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+        );
+        return (rowCount ?? 0) > 0;
+      });
+      await session.query(change, parameters);
+      await session.query('commit');
+      return await answer;
+    } finally {
+      session.release(true);
+    }
+  }
+
+  it('is not issued for an account that has been deleted by then', async () => {
+    const { slug, id } = await createAccount(owner);
+    const change = 'update service_accounts set deleted_at = now() where id = $1';
+    const answer = await whileWaiting(() => issue(owner, slug, { name: 'Late' }), change, [id]);
+    expectProblem(answer, 404, 'service_account.not_found');
+    expect(await keyward.sql('select id from tokens where owner_id = $1', [id])).toEqual([]);
+  });
+
+  it('is not issued for a person who has been removed by then', async () => {
+    const tokensOfPerson = '/user/tokens';
+    const change = 'update memberships set removed_at = now() where organization_id = $1';
+    const answer = await whileWaiting(
+      () => owner.post<IssuedToken>(tokensOfPerson, { body: { name: 'Late', scopes: ['orders:read'] } }),
+      change,
+      [await organizationId()],
+    );
+    expectProblem(answer, 404, 'member.not_found');
+    expect(await keyward.sql("select id from tokens where name = 'Late' and user_id is not null")).toEqual([]);
+  });
+});
+
+describe('a list', () => {
+  it('shows each token letter for letter as it is shown alone', async () => {
+    const { slug } = await createAccount(owner);
+    const path = `/service-accounts/${slug}/tokens`;
+    const drafts = [
+      { name: 'Quote " and \\ backslash' },
+      { name: 'Ünïcödé 名前 😀 </script>' },
+      { name: 'With everything', annotations: { team: 'a "b"', emoji: '😀\\' }, rateLimit: 60 },
+      { name: 'From somewhere', authorizedIpAddresses: ['192.0.2.7', '10.0.0.0/8', '2001:db8::/32', '::1'] },
+      { name: 'For a while', expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
+      { name: 'Without a fraction', expiresAt: `${new Date().getFullYear() + 1}-01-31T12:00:00.000Z` },
+      { name: 'Far away', expiresAt: '9999-12-31T23:59:59.990Z' },
+      { name: 'Nothing allowed', scopes: [] },
+      { name: 'Gone' },
+      { name: 'Over' },
+      { name: 'Used' },
+    ];
+    for (const draft of drafts) expectStatus(await issue(owner, slug, draft), 201);
+    expectStatus(await owner.delete(`${path}/gone`), 204);
+    const [account] = await keyward.sql<{ id: string }>('select owner_id as id from tokens where slug = $1', [
+      'with-everything',
+    ]);
+    const change = (set: string, name: string, ...values: unknown[]): Promise<unknown> =>
+      keyward.sql(`update tokens set ${set} where owner_id = $1 and name = $2`, [account?.id, name, ...values]);
+    await change("expires_at = now() - interval '1 hour'", 'Over');
+    await change(
+      'last_used_at = $3, last_used_ip = $4, last_used_user_agent = $5',
+      'Used',
+      '2026-01-31T12:00:00.5Z',
+      '2001:db8::7',
+      'agent "x" \\ \u001f\u001e\t€',
+    );
+    await change('created_by_name = \'A "quoted" \\ name\'', 'Nothing allowed');
+
+    const list = await owner.get<(Token & { status: string })[]>(path);
+    expect(expectStatus(list, 200)).toHaveLength(drafts.length);
+    const alone = await Promise.all(list.body.map(({ slug: own }) => owner.get(`${path}/${own}`)));
+    expect(list.text).toBe(`[${alone.map(({ text }) => text).join(',')}]`);
+    const first = await owner.get<Page<Token>>(`${path}?limit=6`);
+    const second = first.body.nextCursor ?? '';
+    expect(first.text).toBe(
+      `{"items":[${alone
+        .slice(0, 6)
+        .map(({ text }) => text)
+        .join(',')}],"nextCursor":"${second}","hasMore":true}`,
+    );
+    const last = await owner.get(`${path}?limit=6&cursor=${second}`);
+    expect(last.text).toBe(
+      `{"items":[${alone
+        .slice(6)
+        .map(({ text }) => text)
+        .join(',')}],"hasMore":false}`,
+    );
+    expect(list.body.map(({ name, status }) => [name, status])).toEqual(
+      [...drafts]
+        .reverse()
+        .map(({ name }) => [name, name === 'Gone' ? 'revoked' : name === 'Over' ? 'expired' : 'active']),
+    );
+  });
+});
