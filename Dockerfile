@@ -24,5 +24,5 @@ USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# The flag is that of `npm start`: short pauses of the garbage collector (docs/performance.md).
+# The flag is that of `npm start`: room for what is under way between two collections (docs/performance.md).
 CMD ["node", "--max-semi-space-size=64", "dist/src/main.js"]

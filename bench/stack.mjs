@@ -15,8 +15,8 @@ const STOP_TIMEOUT_MS = 15_000;
 const BENCH = import.meta.dirname;
 const ROOT = resolve(BENCH, '..');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** With which `npm start` runs the service. */
-export const NODE_FLAGS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+/** With which `npm start` runs the service, and with which whatever is measured beside it runs. */
+const NODE_FLAGS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
 
 /**
  * The settings of the service: those of production and their defaults, but for the limit on management calls, which
@@ -98,11 +98,11 @@ export class Stack {
   }
 
   /** Starts a server that tells its port by a message, and whatever else is to be known: the floor, or a peer. */
-  async startServer(script, { core = SERVER_CORE, environment = {}, nodeArguments = [] } = {}) {
+  async startServer(script, { core = SERVER_CORE, environment = {} } = {}) {
     const child = this.#spawn(
       script.replaceAll(/\W/g, '-'),
       core,
-      [...nodeArguments, resolve(BENCH, script)],
+      [...NODE_FLAGS, resolve(BENCH, script)],
       environment,
     );
     let told;

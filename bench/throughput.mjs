@@ -1,6 +1,5 @@
 // Requests per second, latency and CPU per request of each operation, in rounds in which everything has its turn, beside the floor.
 import assert from 'node:assert/strict';
-import { NODE_FLAGS } from './stack.mjs';
 import { RawConnection } from './raw-connection.mjs';
 import { ACCOUNT_TOKENS, BATCH_TOKENS, sourceOf } from './requests.mjs';
 import { ISSUERS_PER_ORGANIZATION, ISSUING_ORGANIZATIONS } from './seed.mjs';
@@ -111,7 +110,7 @@ function isIssued(body) {
  */
 export async function measureThroughput({ stack, sizes, rounds, turnMs, warmUpMs, only, log }) {
   const operations = OPERATIONS.filter(({ name }) => only === undefined || only.includes(name));
-  const floor = await stack.startServer('floor.mjs', { nodeArguments: NODE_FLAGS });
+  const floor = await stack.startServer('floor.mjs');
   const load = stack.startLoad();
   const cells = sizes.flatMap((size) => operations.map((operation) => ({ ...size, operation })));
   for (const cell of cells) await checkAnswer(cell);
