@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A token is issued by one statement: the lock of the organization's chain is then held for no round trip, and a creation
+ * Tokens are issued by one statement: the lock of the organization's chain is then held for no round trip, and a creation
  * asks the database twice in all. The chain itself costs less per event, and its hashes stay what they were.
  */
 export class IssueToken1764100000000 implements MigrationInterface {
@@ -49,60 +49,81 @@ end
 $$;
 create trigger link_audit_event before insert on audit_events for each row execute function link_audit_event();
 
--- Writes a token with the first slug that is free, its secret, its annotations and its event. Answers null, and has written
--- nothing, when all slugs are taken. What else stands in the way is a violation: of a constraint, of
--- ck_tokens_owner_is_there when the owner has been deleted or removed, or of ck_tokens_per_owner when it has more than live_max tokens.
-create function issue_token(
-  draft tokens, slugs text[], secret token_secrets, marks jsonb, event audit_events, live_max integer) returns tokens
+-- Writes tokens of one organization: each with the first of its slugs that is free, its secret, its annotations and its
+-- event. An item is {token, slugs, secret, annotations, event}, rows by the names of their columns. The answer tells the
+-- token of each item by its place; one whose slugs are all taken is left out, and nothing is written of it. What else stands in the way
+-- is a violation, and nothing is written at all: of a constraint, of ck_tokens_owner_is_there when an owner has been deleted or
+-- removed, or of ck_tokens_per_owner when one has more than live_max tokens.
+create function issue_tokens(items jsonb, live_max integer) returns table (place integer, token tokens)
 language plpgsql
 as $$
 declare
+  item jsonb;
+  draft tokens;
   wanted text;
-  token tokens;
+  issued tokens;
+  event audit_events;
+  places integer[] := '{}';
+  tokens_issued tokens[] := '{}';
   owner_is_there boolean;
   live_count bigint;
 begin
-  foreach wanted in array slugs loop
-    insert into tokens (id, organization_id, service_account_id, user_id, slug, name, scopes, authorized_ip_addresses, rate_limit,
-      expires_at, created_at, created_by_id, created_by_name)
-    values (draft.id, draft.organization_id, draft.service_account_id, draft.user_id, wanted, draft.name, draft.scopes,
-      draft.authorized_ip_addresses, draft.rate_limit, draft.expires_at, draft.created_at, draft.created_by_id, draft.created_by_name)
-    on conflict on constraint uq_tokens_slug do nothing
-    returning * into token;
-    exit when token.id is not null;
+  -- All rows first, in the same order everywhere, and the lock of the chain after them: whoever waits for a row of somebody
+  -- else holds nothing that others wait for.
+  for item, place in
+    select element, position from jsonb_array_elements(items) with ordinality as elements (element, position)
+    order by element #>> '{slugs,0}'
+  loop
+    draft := jsonb_populate_record(null::tokens, item->'token');
+    issued := null;
+    for wanted in select jsonb_array_elements_text(item->'slugs') loop
+      insert into tokens (id, organization_id, service_account_id, user_id, slug, name, scopes, authorized_ip_addresses, rate_limit,
+        expires_at, created_at, created_by_id, created_by_name)
+      values (draft.id, draft.organization_id, draft.service_account_id, draft.user_id, wanted, draft.name, draft.scopes,
+        draft.authorized_ip_addresses, draft.rate_limit, draft.expires_at, draft.created_at, draft.created_by_id, draft.created_by_name)
+      on conflict on constraint uq_tokens_slug do nothing
+      returning * into issued;
+      exit when issued.id is not null;
+    end loop;
+    continue when issued.id is null;
+    insert into token_secrets select secret.* from jsonb_populate_record(null::token_secrets, item->'secret') as secret;
+    if item->'annotations' <> '{}' then
+      insert into annotations (organization_id, token_id, key, value)
+        select issued.organization_id, issued.id, mark.key, mark.value from jsonb_each_text(item->'annotations') as mark;
+    end if;
+    places := places || place;
+    tokens_issued := tokens_issued || issued;
   end loop;
-  if token.id is null then
-    return null;
-  end if;
-  insert into token_secrets values (secret.*);
-  if marks <> '{}' then
-    insert into annotations (organization_id, token_id, key, value)
-      select token.organization_id, token.id, mark.key, mark.value from jsonb_each_text(marks) as mark;
-  end if;
-  event.after := event.after || jsonb_build_object('slug', token.slug);
-  insert into audit_events values (event.*);
-  -- Behind the event, whose lock has put the changes of this organization into one order: what is asked here holds under
+  for index in 1 .. cardinality(places) loop
+    event := jsonb_populate_record(null::audit_events, items->(places[index] - 1)->'event');
+    event.after := event.after || jsonb_build_object('slug', tokens_issued[index].slug);
+    insert into audit_events values (event.*);
+  end loop;
+  -- Behind the events, whose lock has put the changes of this organization into one order: what is asked here holds under
   -- concurrency, because each statement sees what has been committed before it.
-  select case
-      when token.service_account_id is not null then
-        exists (select from service_accounts as account where account.id = token.service_account_id and account.deleted_at is null)
-      when token.user_id is not null then
-        exists (select from memberships as member where member.organization_id = token.organization_id
-          and member.user_id = token.user_id and member.removed_at is null)
-      else true
-    end,
-    (select count(*) from (
-      select from tokens as live
-      where live.organization_id = token.organization_id and live.owner_id = token.owner_id and live.revoked_at is null
-      limit live_max + 1) as counted)
-    into owner_is_there, live_count;
-  if not owner_is_there then
-    raise exception 'The owner is not there any more.' using errcode = 'check_violation', constraint = 'ck_tokens_owner_is_there';
-  end if;
-  if live_count > live_max then
-    raise exception 'The owner has too many tokens.' using errcode = 'check_violation', constraint = 'ck_tokens_per_owner';
-  end if;
-  return token;
+  for index in 1 .. cardinality(places) loop
+    issued := tokens_issued[index];
+    select case
+        when issued.service_account_id is not null then
+          exists (select from service_accounts as account where account.id = issued.service_account_id and account.deleted_at is null)
+        when issued.user_id is not null then
+          exists (select from memberships as member where member.organization_id = issued.organization_id
+            and member.user_id = issued.user_id and member.removed_at is null)
+        else true
+      end,
+      (select count(*) from (
+        select from tokens as live
+        where live.organization_id = issued.organization_id and live.owner_id = issued.owner_id and live.revoked_at is null
+        limit live_max + 1) as counted)
+      into owner_is_there, live_count;
+    if not owner_is_there then
+      raise exception 'The owner is not there any more.' using errcode = 'check_violation', constraint = 'ck_tokens_owner_is_there';
+    end if;
+    if live_count > live_max then
+      raise exception 'The owner has too many tokens.' using errcode = 'check_violation', constraint = 'ck_tokens_per_owner';
+    end if;
+  end loop;
+  return query select places[index], tokens_issued[index] from generate_subscripts(places, 1) as index;
 end
 $$;
 `);
@@ -111,7 +132,7 @@ $$;
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
 drop trigger link_audit_event on audit_events;
-drop function issue_token, link_audit_event, audit_event_hash;
+drop function issue_tokens, link_audit_event, audit_event_hash;
 alter table audit_chains drop column previous_hash;
 
 create function audit_event_hash(previous_hash bytea, event audit_events) returns bytea

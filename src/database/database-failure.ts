@@ -37,6 +37,11 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return isKnownCode || (typeof message === 'string' && UNAVAILABLE_MESSAGE.test(message));
 }
 
+/** Whether transactions waited for each other in a circle, and this one was given up. Nothing of it was committed. */
+export function isDeadlock(error: unknown): boolean {
+  return saidByDriver(error).code === '40P01';
+}
+
 /** Whether a connection that had worked failed, so that the statement may well be answered on another one. */
 export function isConnectionLost(error: unknown): boolean {
   const { code, message } = saidByDriver(error);

@@ -200,14 +200,14 @@ export class ServiceAccountsService {
       const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
       const owner = await this.getOwner(account.organizationId, { id: account.id }, tx);
+      await this.tokens.revokeAllOf(tx, caller, owner);
       await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
       await this.audit.record(tx, caller, {
         type: 'service_account.deleted',
         resourceId: account.id,
         before: { slug: account.slug, name: account.name },
       });
-      // Behind the event, whose lock every issuing of a token waits for: what was issued meanwhile is seen, and what comes
-      // later finds the account deleted.
+      // Those that were issued meanwhile: each issuing waits for the lock of the event, and finds the account deleted from then on.
       await this.tokens.revokeAllOf(tx, caller, owner);
     });
   }

@@ -6,7 +6,7 @@ import { type AuditEventRow, AuditService } from '../audit/audit.service.js';
 import { Batches } from '../common/batches.js';
 import { slugify, withSuffix } from '../common/slug.js';
 import { Config } from '../config/config.js';
-import { isDatabaseUnavailable, refuseViolations } from '../database/database-failure.js';
+import { isDatabaseUnavailable, isDeadlock, refuseViolations } from '../database/database-failure.js';
 import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
@@ -26,16 +26,12 @@ export interface TokenDraft {
   readonly expiresAt?: Date | null;
 }
 
-/** Everything that makes tokens, their audit events included: a line for each item, or null when its slugs are taken. */
+/** Everything that makes tokens, their audit events included: the lines of those whose slugs were free, by place. */
 const ISSUE = prepared(`
-select case when t.id is not null then ${LINE} end as line
-from jsonb_array_elements($1) with ordinality as items (item, place), lateral issue_token(
-  jsonb_populate_record(null::tokens, item->'token'), array(select jsonb_array_elements_text(item->'slugs')),
-  jsonb_populate_record(null::token_secrets, item->'secret'), item->'annotations',
-  jsonb_populate_record(null::audit_events, item->'event'), $2) as t
-order by place`);
+select issued.place::int as place, ${LINE} as line
+from issue_tokens($1, $2) as issued, lateral (select (issued.token).*) as t`);
 
-/** What `issue_token` takes: rows by the names of their columns. */
+/** What `issue_tokens` takes: rows by the names of their columns. */
 interface IssueItem {
   readonly token: Readonly<Record<string, unknown>>;
   readonly slugs: readonly string[];
@@ -44,7 +40,8 @@ interface IssueItem {
   readonly event: AuditEventRow;
 }
 
-type IssuedLine = string | null;
+/** Absent when all slugs were taken. */
+type IssuedLine = string | undefined;
 
 /** Most tokens that are written by one statement: some milliseconds, for which an organization's other changes wait. */
 const BATCH_MAX = 32;
@@ -64,7 +61,7 @@ export class TokenIssuer {
     // others could use.
     this.batches = new Batches<IssueItem, IssuedLine>({
       run: (items) => this.write(database.manager, items),
-      isOfOneItem: (error) => !isDatabaseUnavailable(error),
+      isOfOneItem: (error) => isDeadlock(error) || !isDatabaseUnavailable(error),
       sizeMax: BATCH_MAX,
     });
   }
@@ -128,15 +125,16 @@ export class TokenIssuer {
     const line = await refuseViolations(refusals, async () =>
       db.queryRunner === undefined ? this.batches.add(organizationId, item) : (await this.write(db, [item]))[0],
     );
-    if (typeof line !== 'string') throw new Refusal('token.slug_taken');
+    if (line === undefined) throw new Refusal('token.slug_taken');
     this.audit.announce(db, caller, entry);
     return viewOfLine(line, organizationId, undefined, () => annotations);
   }
 
   private async write(db: EntityManager, items: readonly IssueItem[]): Promise<IssuedLine[]> {
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
-    const rows = await runPrepared<{ line: IssuedLine }>(db, ISSUE, [JSON.stringify(items), quota]);
-    return rows.map(({ line }) => line);
+    const rows = await runPrepared<{ place: number; line: string }>(db, ISSUE, [JSON.stringify(items), quota]);
+    const lines = new Map(rows.map(({ place, line }) => [place, line]));
+    return items.map((_, index) => lines.get(index + 1));
   }
 
   /** Gives a token one more secret. */
