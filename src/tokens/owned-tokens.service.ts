@@ -10,7 +10,7 @@ import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from 
 import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
 import type { TokenOwner } from './token-owner.js';
-import { positionOfLine, type TokenLines } from './token-line.js';
+import { positionAt, type TokenLines } from './token-line.js';
 import { TokensService } from './tokens.service.js';
 
 const LIST = 'tokens';
@@ -37,15 +37,18 @@ export class OwnedTokens {
   /** The same where the owner is found together with the tokens. */
   async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<string> {
     let found: TokensOfOwner | undefined;
+    const tokens = (): TokensOfOwner => {
+      if (found === undefined) throw new Error('A list was answered without being read.');
+      return found;
+    };
     const listing = await readListing(
       LIST,
       query,
       this.config.listLimits,
-      async (page) => (found = await read(page)).tokens.lines,
-      positionOfLine,
+      async (page) => (found = await read(page)).tokens.starts,
+      (start) => positionAt(tokens().tokens, start),
     );
-    if (found === undefined) throw new Error('A list was answered without being read.');
-    return tokenListJson(listing, found.tokens.annotations, found.owner);
+    return tokenListJson(listing, tokens().tokens, tokens().owner);
   }
 
   async create(

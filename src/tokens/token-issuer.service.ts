@@ -11,8 +11,8 @@ import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
 import type { TokenOwner } from './token-owner.js';
-import { LINE } from './token-line.js';
-import { type TokenView, viewOfLine } from './token-view.js';
+import { fieldsOf, LINE } from './token-line.js';
+import { type TokenView, viewAt } from './token-view.js';
 
 /** A token as it is asked for. Dates and ranges are already well formed. */
 export interface TokenDraft {
@@ -127,7 +127,7 @@ export class TokenIssuer {
     );
     if (line === undefined) throw new Refusal('token.slug_taken');
     this.audit.announce(db, caller, entry);
-    return viewOfLine(line, organizationId, undefined, () => annotations);
+    return viewAt(fieldsOf(line, 1), 0, organizationId, undefined, () => annotations);
   }
 
   private async write(db: EntityManager, items: readonly IssueItem[]): Promise<IssuedLine[]> {

@@ -4,14 +4,15 @@ import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
 import type { SecretKind } from './token-secret.js';
 import {
+  fieldsOf,
   LINE,
   LINE_WITHOUT_OWNER,
   type ListedTokens,
-  SQL_LINE_SEPARATOR,
+  SQL_SEPARATOR,
   type TokenLines,
   tokenLinesOf,
 } from './token-line.js';
-import { type LineOwner, type TokenView, viewOfLine } from './token-view.js';
+import { type LineOwner, type TokenView, viewAt } from './token-view.js';
 
 /** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
 export type TokenSelection = 'all' | 'live';
@@ -26,13 +27,13 @@ const LISTED_COLUMNS = `list.lines, cardinality(list.ids) as count,
 
 /** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
 function listed(page: string): string {
-  return `(select string_agg(page.line, ${SQL_LINE_SEPARATOR}) as lines, array_agg(page.id) as ids
+  return `(select string_agg(page.line, ${SQL_SEPARATOR}) as lines, array_agg(page.id) as ids
   from (${page}) as page) as list`;
 }
 
 function viewsOf(list: ListedTokens, organizationId: string, owner?: LineOwner): TokenView[] {
-  const { lines, annotations } = tokenLinesOf(list);
-  return lines.map((line) => viewOfLine(line, organizationId, owner, (id) => annotations.get(id)));
+  const { fields, starts, annotations } = tokenLinesOf(list);
+  return starts.map((start) => viewAt(fields, start, organizationId, owner, (id) => annotations.get(id)));
 }
 
 interface OwnerColumns {
@@ -211,7 +212,7 @@ async function readOne(
   ...values: unknown[]
 ): Promise<TokenView | undefined> {
   const [found] = await runPrepared<FoundToken>(db, statement, [organizationId, ...values]);
-  return found && viewOfLine(found.line, organizationId, undefined, () => found.annotations);
+  return found && viewAt(fieldsOf(found.line, 1), 0, organizationId, undefined, () => found.annotations);
 }
 
 const byColumn = (column: string, lock: string): PreparedStatement =>

@@ -1,6 +1,6 @@
 import { shortRange } from '../database/column-types.js';
 import { isoMomentOf, textArrayOf } from '../database/type-parsers.js';
-import { Field, fieldsOf, NO_SCOPES } from './token-line.js';
+import { Field, NO_SCOPES } from './token-line.js';
 
 /** A token as it is shown: its row with its annotations. Moments are texts as `Date.toISOString` writes them, which is how most readers want them. */
 export interface TokenView {
@@ -35,15 +35,15 @@ export type LineOwner = Pick<TokenView, 'serviceAccountId' | 'userId'>;
 
 const NO_ANNOTATIONS: TokenView['annotations'] = Object.freeze({});
 
-/** A token of an organization that is written in a line. */
-export function viewOfLine(
-  line: string,
+/** A token of an organization that is written in the line that begins at `start`. */
+export function viewAt(
+  fields: readonly string[],
+  start: number,
   organizationId: string,
   owner: LineOwner | undefined,
   annotationsOf: (id: string) => TokenView['annotations'] | undefined,
 ): TokenView {
-  const fields = fieldsOf(line);
-  const at = (place: number): string => fields[place] as string;
+  const at = (place: number): string => fields[start + place] as string;
   const serviceAccountId = owner === undefined ? optional(at(Field.serviceAccountId)) : owner.serviceAccountId;
   const userId = owner === undefined ? optional(at(Field.userId)) : owner.userId;
   const rateLimit = at(Field.rateLimit);

@@ -1,6 +1,6 @@
 import type { Listing } from '../../common/pagination.js';
 import { isoMomentOf } from '../../database/type-parsers.js';
-import { Field, fieldsOf, type TokenLines } from '../token-line.js';
+import { Field, type TokenLines } from '../token-line.js';
 import { statedScopes, type TokenOwner } from '../token-owner.js';
 import { rangesOf, scopesOf } from '../token-view.js';
 import { statusOf } from './token.response.js';
@@ -9,12 +9,8 @@ import { statusOf } from './token.response.js';
  * The JSON of a list of tokens, letter for letter that of `TokenResponse` and `TokenPageResponse`, from the lines to the
  * text: an object of each token, and its way through `JSON.stringify`, took longer than all the rest of the request.
  */
-export function tokenListJson(
-  listing: Listing<string>,
-  annotations: TokenLines['annotations'],
-  owner: TokenOwner,
-): string {
-  const items = `[${new TokensJson(annotations, owner).of(listing.rows)}]`;
+export function tokenListJson(listing: Listing<number>, lines: TokenLines, owner: TokenOwner): string {
+  const items = `[${new TokensJson(lines, owner).of(listing.rows)}]`;
   if (!listing.isPage) return items;
   const { nextCursor } = listing;
   return nextCursor === undefined
@@ -30,22 +26,22 @@ class TokensJson {
   private readonly creator = new LastJson(userJson);
 
   constructor(
-    private readonly annotations: TokenLines['annotations'],
+    private readonly lines: TokenLines,
     private readonly owner: TokenOwner,
   ) {
     this.account = owner.kind === 's' ? `"serviceAccountId":"${owner.ownerId}",` : '';
   }
 
-  of(lines: readonly string[]): string {
+  of(starts: readonly number[]): string {
     let json = '';
-    for (const line of lines) json += json === '' ? this.token(line) : `,${this.token(line)}`;
+    for (const start of starts) json += json === '' ? this.token(start) : `,${this.token(start)}`;
     return json;
   }
 
   /** Texts that cannot hold a quote or a backslash are written as they are: ids, moments, slugs and addresses. */
-  private token(line: string): string {
-    const fields = fieldsOf(line);
-    const at = (place: number): string => fields[place] as string;
+  private token(start: number): string {
+    const { fields } = this.lines;
+    const at = (place: number): string => fields[start + place] as string;
     const [id, createdAt] = [at(Field.id), isoMomentOf(at(Field.createdAt))];
     const [expiresAt, revokedAt, lastUsedAt] = [at(Field.expiresAt), at(Field.revokedAt), at(Field.lastUsedAt)];
     const expiry = expiresAt === '' ? null : isoMomentOf(expiresAt);
@@ -62,7 +58,8 @@ class TokensJson {
   }
 
   private annotationsOf(id: string): string {
-    const own = this.annotations.size === 0 ? undefined : this.annotations.get(id);
+    const { annotations } = this.lines;
+    const own = annotations.size === 0 ? undefined : annotations.get(id);
     return own === undefined ? '{}' : JSON.stringify(own);
   }
 }
