@@ -102,7 +102,7 @@ function listingOfPage<Row>(
 ): Listing<Row> & { isPage: true } {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
-  const nextCursor = rows.length > limit && last ? encodeCursor(list, positionOf(last)) : undefined;
+  const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(list, positionOf(last)) : undefined;
   return { rows: shown, isPage: true, nextCursor };
 }
 

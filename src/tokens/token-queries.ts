@@ -19,11 +19,8 @@ export type TokenSelection = 'all' | 'live';
 
 const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
 
-/** Nothing is looked for token by token in an organization that has no annotations at all. */
-const LISTED_COLUMNS = `list.lines, cardinality(list.ids) as count,
-  case when exists (select from annotations where organization_id = $1) then
-    (select json_agg(json_build_array(token_id, key, value)) from annotations where token_id = any (list.ids))
-  end as annotations`;
+const LISTED_COLUMNS = `list.lines, coalesce(cardinality(list.ids), 0) as count,
+  (select json_agg(json_build_array(token_id, key, value)) from annotations where token_id = any (list.ids)) as annotations`;
 
 /** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
 function listed(page: string): string {
