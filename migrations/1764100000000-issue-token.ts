@@ -51,9 +51,12 @@ create trigger link_audit_event before insert on audit_events for each row execu
 
 -- Writes tokens of one organization: each with the first of its slugs that is free, its secret, its annotations and its
 -- event. An item is {token, slugs, secret, annotations, event}, rows by the names of their columns. The answer tells the
--- token of each item by its place; one whose slugs are all taken is left out, and nothing is written of it. What else stands in the way
--- is a violation, and nothing is written at all: of a constraint, of ck_tokens_owner_is_there when an owner has been deleted or
--- removed, or of ck_tokens_per_owner when one has more than live_max tokens.
+-- token of each item by its place; one whose slugs are all taken is left out, and nothing is written of it. What else stands
+-- in the way is a violation, and nothing is written at all: of a constraint, of ck_tokens_owner_is_there when an owner has been
+-- deleted or removed, or of ck_tokens_per_owner when one has more than live_max tokens.
+--
+-- The order of locks is that of every other change: owners, rows, and the chain last. Whoever waits for a row of somebody else
+-- holds nothing that they wait for.
 create function issue_tokens(items jsonb, live_max integer) returns table (place integer, token tokens)
 language plpgsql
 as $$
@@ -63,13 +66,31 @@ declare
   wanted text;
   issued tokens;
   event audit_events;
+  accounts uuid[] := array(select distinct (element #>> '{token,service_account_id}')::uuid
+    from jsonb_array_elements(items) as element where element #>> '{token,service_account_id}' is not null);
+  people uuid[] := array(select distinct (element #>> '{token,user_id}')::uuid
+    from jsonb_array_elements(items) as element where element #>> '{token,user_id}' is not null);
   places integer[] := '{}';
   tokens_issued tokens[] := '{}';
-  owner_is_there boolean;
-  live_count bigint;
+  accounts_there integer := 0;
+  people_there integer := 0;
 begin
-  -- All rows first, in the same order everywhere, and the lock of the chain after them: whoever waits for a row of somebody
-  -- else holds nothing that others wait for.
+  -- Held until the commit: an owner that is being deleted is waited for, and one that is to be deleted waits for its new tokens.
+  if cardinality(accounts) > 0 then
+    perform from service_accounts as account where account.id = any (accounts) and account.deleted_at is null order by account.id for share;
+    get diagnostics accounts_there = row_count;
+  end if;
+  if cardinality(people) > 0 then
+    perform from memberships as member
+      where member.organization_id = (items #>> '{0,token,organization_id}')::uuid and member.user_id = any (people)
+        and member.removed_at is null
+      order by member.user_id for share;
+    get diagnostics people_there = row_count;
+  end if;
+  if accounts_there < cardinality(accounts) or people_there < cardinality(people) then
+    raise exception 'An owner is not there any more.' using errcode = 'check_violation', constraint = 'ck_tokens_owner_is_there';
+  end if;
+
   for item, place in
     select element, position from jsonb_array_elements(items) with ordinality as elements (element, position)
     order by element #>> '{slugs,0}'
@@ -86,7 +107,9 @@ begin
       exit when issued.id is not null;
     end loop;
     continue when issued.id is null;
-    insert into token_secrets select secret.* from jsonb_populate_record(null::token_secrets, item->'secret') as secret;
+    insert into token_secrets (id, organization_id, token_id, digest, pepper_id, created_at)
+      select secret.id, issued.organization_id, issued.id, secret.digest, secret.pepper_id, issued.created_at
+      from jsonb_populate_record(null::token_secrets, item->'secret') as secret;
     if item->'annotations' <> '{}' then
       insert into annotations (organization_id, token_id, key, value)
         select issued.organization_id, issued.id, mark.key, mark.value from jsonb_each_text(item->'annotations') as mark;
@@ -94,32 +117,24 @@ begin
     places := places || place;
     tokens_issued := tokens_issued || issued;
   end loop;
+
   for index in 1 .. cardinality(places) loop
     event := jsonb_populate_record(null::audit_events, items->(places[index] - 1)->'event');
-    event.after := event.after || jsonb_build_object('slug', tokens_issued[index].slug);
-    insert into audit_events values (event.*);
+    insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
+      request_id, resource_type, resource_id, after)
+    values (event.id, event.organization_id, event.created_at, event.type, event.actor_kind, event.actor_id, event.actor_name,
+      event.credential_id, event.ip_address, event.request_id, event.resource_type, event.resource_id,
+      event.after || jsonb_build_object('slug', tokens_issued[index].slug));
   end loop;
-  -- Behind the events, whose lock has put the changes of this organization into one order: what is asked here holds under
-  -- concurrency, because each statement sees what has been committed before it.
+
+  -- Behind the events, whose lock has put the changes of this organization into one order: each statement sees what has been
+  -- committed before it, so the quota holds under concurrency.
   for index in 1 .. cardinality(places) loop
     issued := tokens_issued[index];
-    select case
-        when issued.service_account_id is not null then
-          exists (select from service_accounts as account where account.id = issued.service_account_id and account.deleted_at is null)
-        when issued.user_id is not null then
-          exists (select from memberships as member where member.organization_id = issued.organization_id
-            and member.user_id = issued.user_id and member.removed_at is null)
-        else true
-      end,
-      (select count(*) from (
-        select from tokens as live
-        where live.organization_id = issued.organization_id and live.owner_id = issued.owner_id and live.revoked_at is null
-        limit live_max + 1) as counted)
-      into owner_is_there, live_count;
-    if not owner_is_there then
-      raise exception 'The owner is not there any more.' using errcode = 'check_violation', constraint = 'ck_tokens_owner_is_there';
-    end if;
-    if live_count > live_max then
+    if (select count(*) from (
+          select from tokens as live
+          where live.organization_id = issued.organization_id and live.owner_id = issued.owner_id and live.revoked_at is null
+          limit live_max + 1) as counted) > live_max then
       raise exception 'The owner has too many tokens.' using errcode = 'check_violation', constraint = 'ck_tokens_per_owner';
     end if;
   end loop;

@@ -48,9 +48,12 @@ export interface AuditEntry {
 /** A row of audit_events as JSON; the database adds its place in the chain. */
 export type AuditEventRow = Readonly<Record<string, unknown>>;
 
-const INSERT_EVENT = prepared(
-  'insert into audit_events select event.* from jsonb_populate_record(null::audit_events, $1) as event',
-);
+const INSERT_EVENT = prepared(`
+insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
+  request_id, resource_type, resource_id, before, after)
+select id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address, request_id,
+  resource_type, resource_id, before, after
+from jsonb_populate_record(null::audit_events, $1)`);
 
 /** Where a transaction keeps what it has written down, until it has committed. */
 interface TransactionData {

@@ -13,8 +13,8 @@ const LOOKS_LIKE_JWT = /^eyJ[\w-]*\.[\w-]*\.[\w-]*$/;
 const PRINTABLE = /^[\x21-\x7e]+$/;
 
 /**
- * Reads the credential of a request. A pure function of the head, so that each strategy comes to the same verdict:
- * what has the shape of a JWT is a JWT, everything else is an API token, and nothing is tried as both.
+ * Reads the credential of a request: what has the shape of a JWT is a JWT, everything else is an API token, and nothing is
+ * tried as both.
  */
 export function readCredential(request: FastifyRequest): Credential {
   const header = request.headers.authorization;
@@ -30,10 +30,10 @@ export function readCredential(request: FastifyRequest): Credential {
   return { kind: LOOKS_LIKE_JWT.test(value) ? 'jwt' : 'api_token', value };
 }
 
-/** The credential, where it is of the kind. */
-export function findCredential(request: FastifyRequest, kind: 'jwt' | 'api_token'): string | undefined {
+/** The JWT of a request that has one. */
+export function findJwt(request: FastifyRequest): string | undefined {
   const credential = readCredential(request);
-  return credential.kind === kind ? credential.value : undefined;
+  return credential.kind === 'jwt' ? credential.value : undefined;
 }
 
 /** Where the request comes from, for the audit trail. */

@@ -5,7 +5,7 @@ import { Strategy } from 'passport-jwt';
 import type { Principal } from '../access/principal.js';
 import { Config } from '../config/config.js';
 import { Provisioning } from '../organizations/provisioning.service.js';
-import { findCredential, originOf } from './credential.js';
+import { findJwt, originOf } from './credential.js';
 import { readIdentity } from './jwt-identity.js';
 import { JwtTrust, type VerifiedJwt } from './jwt-trust.js';
 
@@ -33,7 +33,7 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
     private readonly config: Config,
   ) {
     super({
-      jwtFromRequest: (request: FastifyRequest) => findCredential(request, 'jwt') ?? null,
+      jwtFromRequest: (request: FastifyRequest) => findJwt(request) ?? null,
       secretOrKeyProvider: (_request: unknown, _jwt: unknown, done: (error: unknown, key: never) => void) =>
         done(null, trust as never),
       passReqToCallback: true,

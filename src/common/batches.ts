@@ -33,17 +33,19 @@ export class Batches<Item, Result> {
   private async work(key: string, first: Waiting<Item, Result>): Promise<void> {
     const queue = [first];
     this.waiting.set(key, queue);
-    while (queue.length > 0) await this.settle(queue.splice(0, this.options.sizeMax));
+    while (queue.length > 0) await this.settle(queue.splice(0, this.options.sizeMax), queue);
     this.waiting.delete(key);
   }
 
-  private async settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  private async settle(batch: readonly Waiting<Item, Result>[], queue: Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await this.options.run(batch.map(({ item }) => item));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
     } catch (error) {
-      if (batch.length > 1 && this.options.isOfOneItem(error)) for (const one of batch) await this.settle([one]);
-      else for (const { reject } of batch) reject(error);
+      const isOfOneItem = this.options.isOfOneItem(error);
+      if (isOfOneItem && batch.length > 1) for (const one of batch) await this.settle([one], queue);
+      // What stands in everybody's way would make those that wait, wait for it once more.
+      else for (const { reject } of isOfOneItem ? batch : [...batch, ...queue.splice(0)]) reject(error);
     }
   }
 }

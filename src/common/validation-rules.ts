@@ -36,6 +36,9 @@ export function IsSlug(): PropertyDecorator {
   );
 }
 
+/** Years have four digits in every text that we write: RFC 3339 knows no others, and moments are compared as texts. */
+const LAST_MOMENT = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 /** RFC 3339 with up to nine fractional digits; the lower-case t and z that it permits, and the calendar checked. */
 const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
 
@@ -50,7 +53,7 @@ export function parseRfc3339(text: unknown): Date | undefined {
   );
   const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
   const isReal =
-    !Number.isNaN(moment.getTime()) && Number(day) <= daysInMonth && Number(hour) < 24 && Number(year) >= 1970;
+    moment.getTime() <= LAST_MOMENT && Number(day) <= daysInMonth && Number(hour) < 24 && Number(year) >= 1970;
   return isReal ? moment : undefined;
 }
 

@@ -6,7 +6,7 @@ export interface LogStream {
 }
 
 /** As much as one write to a pipe takes in one piece (pipe(7), PIPE_BUF): the lines of several workers must not run into each other. */
-const PIECE_LENGTH_MAX = 4_096;
+const PIECE_BYTES_MAX = 4_096;
 
 /**
  * Standard output, which is written synchronously, so that a line is out before whatever it warns of happens. A system
@@ -15,6 +15,7 @@ const PIECE_LENGTH_MAX = 4_096;
  */
 export class StandardOutput implements LogStream {
   private waiting = '';
+  private waitingBytes = 0;
 
   constructor(private readonly output: NodeJS.WritableStream = process.stdout) {
     process.once('exit', () => this.flush()); // also after an exception that nobody caught
@@ -26,15 +27,18 @@ export class StandardOutput implements LogStream {
   }
 
   writeSoon(line: string): void {
+    const bytes = Buffer.byteLength(line);
     if (this.waiting === '') setImmediate(() => this.flush());
-    else if (this.waiting.length + line.length > PIECE_LENGTH_MAX) this.flush();
+    else if (this.waitingBytes + bytes > PIECE_BYTES_MAX) this.flush();
     this.waiting += line;
+    this.waitingBytes += bytes;
   }
 
   private flush(): void {
     if (this.waiting === '') return;
     const lines = this.waiting;
     this.waiting = '';
+    this.waitingBytes = 0;
     this.output.write(lines);
   }
 }

@@ -199,16 +199,14 @@ export class ServiceAccountsService {
     await this.database.transaction(async (tx) => {
       const account = await this.lock(tx, caller, key);
       requireVersion(account, expected);
-      const owner = await this.getOwner(account.organizationId, { id: account.id }, tx);
-      await this.tokens.revokeAllOf(tx, caller, owner);
+      // The lock on the account has waited for every token that was being issued for it, and none is issued from then on.
+      await this.tokens.revokeAllOf(tx, caller, await this.getOwner(account.organizationId, { id: account.id }, tx));
       await tx.update(ServiceAccount, { id: account.id }, { deletedAt: new Date(), version: account.version + 1 });
       await this.audit.record(tx, caller, {
         type: 'service_account.deleted',
         resourceId: account.id,
         before: { slug: account.slug, name: account.name },
       });
-      // Those that were issued meanwhile: each issuing waits for the lock of the event, and finds the account deleted from then on.
-      await this.tokens.revokeAllOf(tx, caller, owner);
     });
   }
 

@@ -31,7 +31,7 @@ const ISSUE = prepared(`
 select issued.place::int as place, ${LINE} as line
 from issue_tokens($1, $2) as issued, lateral (select (issued.token).*) as t`);
 
-/** What `issue_tokens` takes: rows by the names of their columns. */
+/** What `issue_tokens` takes: rows by the names of their columns; what a secret shares with its token is that of the token. */
 interface IssueItem {
   readonly token: Readonly<Record<string, unknown>>;
   readonly slugs: readonly string[];
@@ -80,7 +80,6 @@ export class TokenIssuer {
   ): Promise<TokenView> {
     const { principal } = caller;
     const { organizationId } = owner;
-    const now = new Date();
     const annotations = draft.annotations ?? {};
     const token = {
       id,
@@ -92,19 +91,12 @@ export class TokenIssuer {
       authorized_ip_addresses: draft.authorizedIpAddresses ?? [],
       rate_limit: draft.rateLimit ?? null,
       expires_at: draft.expiresAt ?? null,
-      created_at: now,
+      created_at: new Date(),
       created_by_id: principal.id,
       created_by_name: principal.name ?? null,
     };
     const { digest, pepperId } = this.digests.forStorage(secret);
-    const firstSecret = {
-      id: uuidv7(),
-      organization_id: organizationId,
-      token_id: id,
-      digest: `\\x${digest.toString('hex')}`,
-      pepper_id: pepperId,
-      created_at: now,
-    };
+    const firstSecret = { id: uuidv7(), digest: `\\x${digest.toString('hex')}`, pepper_id: pepperId };
     const slug = draft.slug ?? slugify(draft.name);
     const slugs = draft.slug === undefined ? [slug, withSuffix(slug)] : [slug];
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;

@@ -19,8 +19,10 @@ export type TokenSelection = 'all' | 'live';
 
 const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
 
+/** Annotations come in the order of `jsonb`, as those of a single token do. */
 const LISTED_COLUMNS = `list.lines, coalesce(cardinality(list.ids), 0) as count,
-  (select json_agg(json_build_array(token_id, key, value)) from annotations where token_id = any (list.ids)) as annotations`;
+  (select json_agg(json_build_array(token_id, key, value) order by octet_length(key), key collate "C")
+    from annotations where token_id = any (list.ids)) as annotations`;
 
 /** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
 function listed(page: string): string {

@@ -5,7 +5,7 @@ import { openPool } from '../support/databases.js';
 import { eventually } from '../support/eventually.js';
 import type { Answer, Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
-import { expectProblem } from '../support/problems.js';
+import { expectInvalid, expectProblem } from '../support/problems.js';
 import type { IssuedToken, Page, Token } from '../support/wire.js';
 
 const TOKENS_PER_OWNER_MAX = 12;
@@ -116,23 +116,58 @@ describe('tokens that are issued at once in one organization', () => {
     expect(new Set(Object.values(left ?? {}))).toEqual(new Set([String(TOKENS_PER_OWNER_MAX)]));
     expect(await verifyChain(pool, await organizationId())).toMatchObject({ isIntact: true });
   });
+
+  it('hold up nobody while they wait for what another process is writing', async () => {
+    const { slug, id } = await createAccount(owner);
+    const organization = await organizationId();
+    const [holder, other] = await Promise.all([pool.connect(), pool.connect()]);
+    try {
+      await holder.query('begin');
+      await holder.query('select from audit_chains where organization_id = $1 for update', [organization]);
+      const first = issue(owner, slug, { name: 'First' });
+      await untilSomebodyWaits();
+      const together = ['Another', 'Written elsewhere'].map((name) => issue(owner, slug, { name }));
+      for (let reads = 0; reads < 5; reads++) expectStatus(await owner.get('/service-accounts'), 200);
+      await other.query('begin');
+      await other.query(
+        `insert into tokens (id, organization_id, service_account_id, slug, name, created_at, created_by_id)
+         values (gen_random_uuid(), $1, $2, 'written-elsewhere', 'Elsewhere', now(), 'another process')`,
+        [organization, id],
+      );
+      await holder.query('commit');
+      expectStatus(await first, 201);
+      await untilSomebodyWaits();
+      // What comes next in the other process: the event, with the lock of the chain.
+      await other.query("set local lock_timeout = '500ms'");
+      await other.query('select from audit_chains where organization_id = $1 for update', [organization]);
+      await other.query('rollback');
+      for (const answer of await Promise.all(together)) expectStatus(answer, 201);
+    } finally {
+      holder.release(true);
+      other.release(true);
+    }
+  });
 });
 
+/** Until so many sessions of this database wait for a lock. */
+async function untilSomebodyWaits(sessions = 1): Promise<void> {
+  await eventually(5_000, async () => {
+    const waiting = await keyward.sql(
+      "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    );
+    return waiting.length >= sessions;
+  });
+}
+
 describe('a token whose owner goes while it is being issued', () => {
-  /** Keeps all changes of the organization waiting, makes one by SQL meanwhile, and lets them go on. */
+  /** Makes a change by SQL that is committed only when what was asked meanwhile waits for it. */
   async function whileWaiting<T>(asked: () => Promise<T>, change: string, parameters: unknown[]): Promise<T> {
     const session = await pool.connect();
     try {
       await session.query('begin');
-      await session.query('select from audit_chains where organization_id = $1 for update', [await organizationId()]);
-      const answer = asked();
-      await eventually(5_000, async () => {
-        const { rowCount } = await pool.query(
-          "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
-        );
-        return (rowCount ?? 0) > 0;
-      });
       await session.query(change, parameters);
+      const answer = asked();
+      await untilSomebodyWaits();
       await session.query('commit');
       return await answer;
     } finally {
@@ -161,6 +196,59 @@ describe('a token whose owner goes while it is being issued', () => {
   });
 });
 
+describe('deleting an account', () => {
+  it('waits for the tokens that are being issued for it, and revokes them', async () => {
+    const { slug, id } = await createAccount(owner);
+    const organization = await organizationId();
+    const session = await pool.connect();
+    try {
+      await session.query('begin');
+      await session.query('select from audit_chains where organization_id = $1 for update', [organization]);
+      const issued = issue(owner, slug, { name: 'Early' });
+      await untilSomebodyWaits();
+      const deletion = owner.delete(`/service-accounts/${slug}`);
+      await untilSomebodyWaits(2);
+      await session.query('commit');
+      expectStatus(await issued, 201);
+      expectStatus(await deletion, 204);
+      const live = await keyward.sql('select id from tokens where owner_id = $1 and revoked_at is null', [id]);
+      expect(live).toEqual([]);
+    } finally {
+      session.release(true);
+    }
+  });
+
+  it('and revoking its tokens at the same time hold each other up no longer than it takes', async () => {
+    for (let round = 0; round < 3; round++) {
+      const { slug } = await createAccount(owner, { name: unique('Account') });
+      const path = `/service-accounts/${slug}/tokens`;
+      const names = Array.from({ length: 8 }, (_, index) => `token-${index}`);
+      await Promise.all(names.map((name) => issue(owner, slug, { name, slug: name })));
+      const answers = await Promise.all([
+        ...names.slice(0, 4).map((name) => owner.delete(`${path}/${name}`)),
+        owner.delete(`/service-accounts/${slug}`),
+        ...names.slice(4).map((name) => owner.delete(`${path}/${name}`)),
+        ...names.map((name) => issue(owner, slug, { name: `New ${name}` })),
+      ]);
+      expect(new Set(answers.map(({ status }) => status))).not.toContain(503);
+      for (const { status } of answers) expect([201, 204, 404]).toContain(status);
+      const live =
+        'select t.id from tokens t join service_accounts a on a.id = t.owner_id where a.slug = $1 and t.revoked_at is null';
+      expect(await keyward.sql(live, [slug])).toEqual([]);
+    }
+  });
+});
+
+describe('an expiry', () => {
+  it('is in a year of four digits, in UTC too', async () => {
+    const { slug } = await createAccount(owner);
+    const last = await issue(owner, slug, { name: 'Last', expiresAt: '9999-12-31T23:59:59.999Z' });
+    expect(expectStatus(last, 201)).toMatchObject({ status: 'active', expiresAt: '9999-12-31T23:59:59.999Z' });
+    const beyond = await issue(owner, slug, { name: 'Beyond', expiresAt: '9999-12-31T23:30:00-01:00' });
+    expectInvalid(beyond, 'body.expiresAt');
+  });
+});
+
 describe('a list', () => {
   it('shows each token letter for letter as it is shown alone', async () => {
     const { slug } = await createAccount(owner);
@@ -174,6 +262,7 @@ describe('a list', () => {
       { name: 'Without a fraction', expiresAt: `${new Date().getFullYear() + 1}-01-31T12:00:00.000Z` },
       { name: 'Far away', expiresAt: '9999-12-31T23:59:59.990Z' },
       { name: 'Nothing allowed', scopes: [] },
+      { name: 'In many words', annotations: { zz: '1', b: '2', aa: '3', a: '4' } },
       { name: 'Gone' },
       { name: 'Over' },
       { name: 'Used' },
