@@ -10,6 +10,10 @@ interface BatchesOptions<Item, Result> {
   /** Whether one item alone may be to blame for what failed: each is tried by itself then. */
   readonly isOfOneItem: (error: unknown) => boolean;
   readonly sizeMax: number;
+  /** Most items of a key that wait. */
+  readonly waitingMax: number;
+  /** What an item beyond that is told. */
+  readonly tooMany: () => Error;
 }
 
 /**
@@ -25,8 +29,9 @@ export class Batches<Item, Result> {
   add(key: string, item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       const queue = this.waiting.get(key);
-      if (queue !== undefined) queue.push({ item, resolve, reject });
-      else void this.work(key, { item, resolve, reject });
+      if (queue === undefined) void this.work(key, { item, resolve, reject });
+      else if (queue.length < this.options.waitingMax) queue.push({ item, resolve, reject });
+      else reject(this.options.tooMany());
     });
   }
 

@@ -311,6 +311,18 @@ export const SETTINGS = {
     1_000_000,
     'Most live tokens of one service account, of one person, or of the organization itself.',
   ),
+  ISSUE_BATCH_MAX: integer(
+    32,
+    1,
+    500,
+    'Most tokens of one organization that are written together, when several are asked for at once; its other changes wait meanwhile.',
+  ),
+  ISSUE_QUEUE_MAX: integer(
+    1_000,
+    1,
+    100_000,
+    'Most tokens of one organization that wait in one process to be written; beyond it the answer is 503.',
+  ),
   SECRETS_PER_TOKEN_MAX: integer(3, 2, 10, 'Most secrets of a token that work at the same time during rotations.'),
   ROTATION_GRACE_SECONDS_MAX: integer(604_800, 0, 31_536_000, 'Longest time that a rotated secret may go on working.'),
   ROLES_PER_ORGANIZATION_MAX: integer(100, 1, 10_000, 'Most custom roles of an organization.'),

@@ -43,9 +43,6 @@ interface IssueItem {
 /** Absent when all slugs were taken. */
 type IssuedLine = string | undefined;
 
-/** Most tokens that are written by one statement: some milliseconds, for which an organization's other changes wait. */
-const BATCH_MAX = 32;
-
 /** Writes tokens and secrets for its callers, who have checked what may be granted. */
 @Injectable()
 export class TokenIssuer {
@@ -62,7 +59,13 @@ export class TokenIssuer {
     this.batches = new Batches<IssueItem, IssuedLine>({
       run: (items) => this.write(database.manager, items),
       isOfOneItem: (error) => isDeadlock(error) || !isDatabaseUnavailable(error),
-      sizeMax: BATCH_MAX,
+      sizeMax: config.settings.ISSUE_BATCH_MAX,
+      waitingMax: config.settings.ISSUE_QUEUE_MAX,
+      tooMany: () =>
+        new Refusal('service.unavailable', 'Too many tokens are being issued in this organization.', {
+          headers: { 'retry-after': '1' },
+          cause: new Error('ISSUE_QUEUE_MAX tokens wait in the queue of an organization'),
+        }),
     });
   }
 

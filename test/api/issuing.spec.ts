@@ -150,14 +150,50 @@ describe('tokens that are issued at once in one organization', () => {
 });
 
 /** Until so many sessions of this database wait for a lock. */
-async function untilSomebodyWaits(sessions = 1): Promise<void> {
+async function untilSomebodyWaits(sessions = 1, where = keyward): Promise<void> {
   await eventually(5_000, async () => {
-    const waiting = await keyward.sql(
+    const waiting = await where.sql(
       "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
     );
     return waiting.length >= sessions;
   });
 }
+
+describe('the queue of an organization', () => {
+  let small: Keyward;
+  beforeAll(async () => {
+    small = await startKeyward({ env: { ISSUE_BATCH_MAX: '2', ISSUE_QUEUE_MAX: '3' } });
+  });
+  afterAll(() => small?.close());
+
+  it('has a bound: who comes beyond it is told to try again, and all others are answered', async () => {
+    const person = await signInOwner(small);
+    const { slug } = await createAccount(person);
+    const { id } = expectStatus(await person.get<{ id: string }>('/organization'), 200);
+    const session = openPool(small.databaseUrl);
+    const client = await session.connect();
+    try {
+      await client.query('begin');
+      await client.query('select from audit_chains where organization_id = $1 for update', [id]);
+      const first = issue(person, slug, { name: 'First' });
+      await untilSomebodyWaits(1, small);
+      const refusals: Answer[] = [];
+      const later = Array.from({ length: 6 }, async (_, index) => {
+        const answer = await issue(person, slug, { name: `Later ${index}` });
+        if (answer.status !== 201) refusals.push(answer);
+        return answer.status;
+      });
+      await eventually(5_000, () => refusals.length === 3);
+      for (const answer of refusals) expectProblem(answer, 503, 'service.unavailable');
+      await client.query('commit');
+      expectStatus(await first, 201);
+      expect((await Promise.all(later)).filter((status) => status === 201)).toHaveLength(3);
+    } finally {
+      client.release(true);
+      await session.end();
+    }
+  });
+});
 
 describe('a token whose owner goes while it is being issued', () => {
   /** Makes a change by SQL that is committed only when what was asked meanwhile waits for it. */
