@@ -54,7 +54,7 @@ export class PlainConnections {
     const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => {
       closeIdle();
-      for (const connection of this.connections) connection.closeWhenIdle();
+      for (const connection of this.connections) connection.closeAtStop();
     };
     const closeAll = server.closeAllConnections.bind(server);
     server.closeAllConnections = () => {
@@ -122,7 +122,12 @@ class PlainConnection {
     socket.on('timeout', this.onTimeout).on('close', this.onClose);
   }
 
-  closeWhenIdle(): void {
+  /** What has been answered is sent before. */
+  closeAtStop(): void {
+    if (!this.isBusy) this.socket.destroySoon();
+  }
+
+  private closeWhenIdle(): void {
     if (!this.isBusy) this.socket.destroy();
   }
 
@@ -184,7 +189,7 @@ class PlainConnection {
     // In one piece with its head; its characters are its bytes, because what the plane answers is ASCII.
     const end = isLast ? `\r\nDate: ${httpDate()}\r\nConnection: close\r\n\r\n` : this.owner.endOfHead();
     const isTaken = this.socket.write(`${HEAD}${requestId}\r\ncontent-length: ${text.length}${end}${text}`, 'latin1');
-    if (isLast) this.socket.end();
+    if (isLast) this.socket.destroySoon();
     else if (!isTaken) this.socket.pause();
     return isTaken;
   }

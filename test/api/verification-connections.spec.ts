@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { madeUp, PLATFORM_TOKEN, platform, Tenant, type Verdict, verify, VERIFYING } from '../support/verification.js';
@@ -272,4 +275,42 @@ it('stops at once though connections are open, idle or never used', async () => 
   await stopping.close();
   expect(performance.now() - before).toBeLessThan(5_000);
   await Promise.all([silent.closed, idle.closed]);
+});
+
+it('sends what has been answered before it stops, to a client that is slow to read', async () => {
+  const stopping = await startKeyward({ env: VERIFYING });
+  const there = await Tenant.create(stopping);
+  const values = Array.from({ length: 50 }, (_, index) => [`key-${index}`, 'x'.repeat(255)]);
+  const large = (await there.issue({ annotations: Object.fromEntries(values) as object })).token;
+  await verify(platform(stopping), large);
+  const slow = await WireConnection.open(stopping.url);
+  slow.socket.pause();
+  const body = JSON.stringify({ tokens: Array.from({ length: 700 }, () => ({ token: large })) });
+  await slow.send(request({ path: '/tokens/verify-batch', body }));
+  await delay(PATIENCE_MS);
+  const stopped = stopping.close();
+  await delay(PATIENCE_MS);
+  slow.socket.resume();
+  const { results } = JSON.parse((await slow.answer()).body) as { results: Verdict[] };
+  expect(results).toHaveLength(700);
+  await Promise.all([stopped, slow.closed]);
+});
+
+it('does not wait for a client that keeps its side open after its last answer', async () => {
+  const stopping = await startKeyward({ env: VERIFYING });
+  const client = connect({ host: '127.0.0.1', port: Number(new URL(stopping.url).port), allowHalfOpen: true });
+  let told = '';
+  client.setEncoding('latin1').on('data', (text: string) => (told += text));
+  client.on('error', () => undefined);
+  try {
+    await once(client, 'connect');
+    const held = stopping.sql('begin; lock table token_secrets; select pg_sleep(0.4); commit');
+    await delay(100);
+    client.write(request({ body: JSON.stringify({ token: madeUp(1)[0] }) })); // takes a question to the database
+    await delay(100);
+    await Promise.all([stopping.close(), held]);
+    expect(told).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close[^]*"code":"NOT_FOUND"/);
+  } finally {
+    client.destroy();
+  }
 });
