@@ -51,8 +51,12 @@ export class CredentialHolder {
     let holder = holders.get(key);
     if (holder === undefined) {
       holder = new CredentialHolder(row, scopes, shown);
-      if (holders.size >= HOLDERS_MAX) holders.clear();
+      if (sharedCharacters + key.length > SHARED_CHARACTERS_MAX) {
+        holders.clear();
+        sharedCharacters = 0;
+      }
       holders.set(key, holder);
+      sharedCharacters += key.length;
     }
     return holder;
   }
@@ -83,9 +87,10 @@ export class CredentialHolder {
   private headers: readonly string[] | undefined;
 }
 
-/** Most different holders that are shared; beyond that some are there twice. */
-const HOLDERS_MAX = 20_000;
+/** Most characters in the keys of the holders that are shared, each of which is there three times; beyond it some holders are there twice. */
+const SHARED_CHARACTERS_MAX = 4_000_000;
 const holders = new Map<string, CredentialHolder>();
+let sharedCharacters = 0;
 
 function kindOf(row: CredentialRow): Principal['kind'] {
   if (row.serviceAccountId !== null) return 'service_account';
