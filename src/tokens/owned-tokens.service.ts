@@ -9,8 +9,8 @@ import type { IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
 import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
-import type { TokenOwner } from './token-owner.js';
 import { positionAt, type TokenLines } from './token-line.js';
+import type { TokenOwner } from './token-owner.js';
 import { TokensService } from './tokens.service.js';
 
 const LIST = 'tokens';

@@ -10,8 +10,8 @@ import { isDatabaseUnavailable, isDeadlock, refuseViolations } from '../database
 import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
-import type { TokenOwner } from './token-owner.js';
 import { fieldsOf, LINE } from './token-line.js';
+import type { TokenOwner } from './token-owner.js';
 import { type TokenView, viewAt } from './token-view.js';
 
 /** A token as it is asked for. Dates and ranges are already well formed. */

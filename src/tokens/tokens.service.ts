@@ -12,6 +12,7 @@ import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { TokenGrants } from './token-grants.service.js';
 import { type TokenDraft, TokenIssuer } from './token-issuer.service.js';
+import type { TokenLines } from './token-line.js';
 import type { TokenOwner } from './token-owner.js';
 import { generateSecret } from './token-secret.js';
 import {
@@ -25,7 +26,6 @@ import {
   readTokensOfOrganization,
   type TokenSelection,
 } from './token-queries.js';
-import type { TokenLines } from './token-line.js';
 import type { TokenView } from './token-view.js';
 
 /** Absent: unchanged. null: cleared. A slug may be sent back, and never changes. */

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
+import { openPool } from '../support/databases.js';
+import { eventually } from '../support/eventually.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { madeUp, PLATFORM_TOKEN, platform, Tenant, type Verdict, verify, VERIFYING } from '../support/verification.js';
 import { WireConnection } from '../support/wire-connection.js';
@@ -298,19 +300,43 @@ it('sends what has been answered before it stops, to a client that is slow to re
 
 it('does not wait for a client that keeps its side open after its last answer', async () => {
   const stopping = await startKeyward({ env: VERIFYING });
+  const pool = openPool(stopping.databaseUrl);
+  const session = await pool.connect();
   const client = connect({ host: '127.0.0.1', port: Number(new URL(stopping.url).port), allowHalfOpen: true });
   let told = '';
   client.setEncoding('latin1').on('data', (text: string) => (told += text));
   client.on('error', () => undefined);
   try {
     await once(client, 'connect');
-    const held = stopping.sql('begin; lock table token_secrets; select pg_sleep(0.4); commit');
-    await delay(100);
+    await session.query('begin');
+    await session.query('lock table token_secrets');
     client.write(request({ body: JSON.stringify({ token: madeUp(1)[0] }) })); // takes a question to the database
-    await delay(100);
-    await Promise.all([stopping.close(), held]);
+    await eventually(5_000, async () => {
+      const waiting =
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+      return (await pool.query(waiting)).rows.length > 0;
+    });
+    const stopped = stopping.close();
+    await eventually(5_000, () => isRefused(stopping.url));
+    await session.query('commit');
+    session.release();
+    await pool.end();
+    await stopped;
     expect(told).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close[^]*"code":"NOT_FOUND"/);
   } finally {
     client.destroy();
   }
 });
+
+/** Whether nobody listens there any more. */
+async function isRefused(url: string): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) });
+  try {
+    await once(socket, 'connect');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    socket.destroy();
+  }
+}

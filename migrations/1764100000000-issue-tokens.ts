@@ -4,8 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * Tokens are issued by one statement: the lock of the organization's chain is then held for no round trip, and a creation
  * asks the database twice in all. The chain itself costs less per event, and its hashes stay what they were.
  */
-export class IssueToken1764100000000 implements MigrationInterface {
-  name = 'IssueToken1764100000000';
+export class IssueTokens1764100000000 implements MigrationInterface {
+  name = 'IssueTokens1764100000000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
@@ -66,6 +66,7 @@ declare
   wanted text;
   issued tokens;
   event audit_events;
+  organization uuid := (items #>> '{0,token,organization_id}')::uuid;
   accounts uuid[] := array(select distinct (element #>> '{token,service_account_id}')::uuid
     from jsonb_array_elements(items) as element where element #>> '{token,service_account_id}' is not null);
   people uuid[] := array(select distinct (element #>> '{token,user_id}')::uuid
@@ -77,13 +78,14 @@ declare
 begin
   -- Held until the commit: an owner that is being deleted is waited for, and one that is to be deleted waits for its new tokens.
   if cardinality(accounts) > 0 then
-    perform from service_accounts as account where account.id = any (accounts) and account.deleted_at is null order by account.id for share;
+    perform from service_accounts as account
+      where account.organization_id = organization and account.id = any (accounts) and account.deleted_at is null
+      order by account.id for share;
     get diagnostics accounts_there = row_count;
   end if;
   if cardinality(people) > 0 then
     perform from memberships as member
-      where member.organization_id = (items #>> '{0,token,organization_id}')::uuid and member.user_id = any (people)
-        and member.removed_at is null
+      where member.organization_id = organization and member.user_id = any (people) and member.removed_at is null
       order by member.user_id for share;
     get diagnostics people_there = row_count;
   end if;
