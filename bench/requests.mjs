@@ -4,6 +4,8 @@ import { administratorSecret, ASKER_SECRET, tokenSecret, unknownSecret } from '.
 
 export const ACCOUNT_TOKENS = 100;
 export const BATCH_TOKENS = 1_000;
+/** Sizes of pages that are asked for, from that of a whole list up to PAGE_SIZE_MAX. */
+const LIMITS = 101;
 
 const bearer = (secret) => ({ authorization: `Bearer ${secret}` });
 const json = (secret) => ({ ...bearer(secret), 'content-type': 'application/json' });
@@ -27,8 +29,8 @@ export function forwardAuthRequest(secret) {
   return rawRequest('GET', '/forward-auth', { ...bearer(secret), ...original });
 }
 
-export function listRequest(account) {
-  return rawRequest('GET', `/service-accounts/account-${account}/tokens`, bearer(administratorSecret(0)));
+export function listRequest(account, query = '') {
+  return rawRequest('GET', `/service-accounts/account-${account}/tokens${query}`, bearer(administratorSecret(0)));
 }
 
 export function createRequest(organization, account, name) {
@@ -65,7 +67,14 @@ const SOURCES = {
   },
   introspect: ({ numbers }) => cycle(numbersOf(numbers).map((number) => introspectRequest(tokenSecret(number)))),
   forwardAuth: ({ numbers }) => cycle(numbersOf(numbers).map((number) => forwardAuthRequest(tokenSecret(number)))),
-  list: ({ accounts }) => cycle(times(accounts, listRequest)),
+  list: ({ accounts }) => cycle(times(accounts, (account) => listRequest(account))),
+  /** So many different lists that none is kept until its turn comes again. */
+  unknownList: ({ accounts }) =>
+    cycle(
+      times(accounts * LIMITS, (index) =>
+        listRequest(index % accounts, `?limit=${ACCOUNT_TOKENS + Math.floor(index / accounts)}`),
+      ),
+    ),
   create: ({ organizations, accounts, run }) => {
     let made = 0;
     return () => {

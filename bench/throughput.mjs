@@ -79,6 +79,12 @@ export const OPERATIONS = [
     prefix: '[{"id"',
     check: (body) => assert.equal(parsed(body).length, ACCOUNT_TOKENS),
   },
+  {
+    name: 'list of 100, not kept',
+    source: () => ({ kind: 'unknownList', accounts: HOT_TOKENS / ACCOUNT_TOKENS }),
+    prefix: '{"items":[{"id"',
+    check: (body) => assert.equal(parsed(body).items.length, ACCOUNT_TOKENS),
+  },
   { name: 'create', source: create(1), status: 201, prefix: '{"', check: isIssued },
   {
     name: 'create in 16 organizations',
@@ -112,7 +118,8 @@ export async function measureThroughput({ stack, sizes, rounds, turnMs, warmUpMs
   const operations = OPERATIONS.filter(({ name }) => only === undefined || only.includes(name));
   const floor = await stack.startServer('floor.mjs');
   const load = stack.startLoad();
-  const cells = sizes.flatMap((size) => operations.map((operation) => ({ ...size, operation })));
+  // Both sizes one after the other, so that what they differ by is not what the machine did meanwhile.
+  const cells = operations.flatMap((operation) => sizes.map((size) => ({ ...size, operation })));
   for (const cell of cells) await checkAnswer(cell);
 
   let turn = 1;
@@ -220,7 +227,10 @@ export function medianFigures(all) {
   return Object.fromEntries(Object.keys(all[0]).map((name) => [name, median(all.map((figures) => figures[name]))]));
 }
 
-/** Medians over the rounds; the ratios are those of each round to its own floor. */
+/**
+ * Medians over the rounds; the ratios are those of each round to its own floor, and `growth` is that of the CPU per request
+ * from the smaller table to the larger one within each round.
+ */
 function summarize(rounds) {
   const summary = rounds[0].floors.map(({ name }, index) => ({
     name,
@@ -240,7 +250,17 @@ function summarize(rounds) {
       p99Ms: spread('p99Ms'),
       cpuMicroseconds: spread('cpuMicroseconds'),
     };
-    summary.push({ name, tokens, ...medianFigures(figures), toFloor });
+    const smaller = rounds[0].measured.findIndex((one) => one.name === name && one.tokens < tokens);
+    const cost = ({ cpuMicroseconds, postgresMicroseconds }) => ({
+      service: cpuMicroseconds,
+      withPostgres: cpuMicroseconds + postgresMicroseconds,
+    });
+    const growthOf = (what) =>
+      median(rounds.map(({ measured }) => cost(measured[index].figures)[what] / cost(measured[smaller].figures)[what]));
+    const growth =
+      smaller === -1 ? undefined : { service: growthOf('service'), withPostgres: growthOf('withPostgres') };
+    summary.push({ name, tokens, ...medianFigures(figures), toFloor, growth });
   }
+  summary.sort((one, other) => (one.tokens ?? 0) - (other.tokens ?? 0));
   return { rounds: rounds.length, operations: summary };
 }

@@ -86,10 +86,26 @@ export async function readListing<Row>(
   positionOf: (row: Row) => Position,
 ): Promise<Listing<Row>> {
   const page = readPageRequest(list, query, limits.pageSizeMax);
-  if (page !== undefined) return listingOfPage(list, await read(page), page.limit, positionOf);
-  const rows = await read({ limit: limits.rowsMax, after: undefined });
+  const rows = await read(page ?? wholeList(limits.rowsMax));
+  return listingOf(list, rows, page, limits.rowsMax, positionOf);
+}
+
+/** What has to be read where no page is asked for. */
+export function wholeList(rowsMax: number): PageRequest {
+  return { limit: rowsMax, after: undefined };
+}
+
+/** @param rows one more than were asked for, where there are more */
+export function listingOf<Row>(
+  list: string,
+  rows: readonly Row[],
+  page: PageRequest | undefined,
+  rowsMax: number,
+  positionOf: (row: Row) => Position,
+): Listing<Row> {
+  if (page !== undefined) return listingOfPage(list, rows, page.limit, positionOf);
   // Never cut off without a word.
-  if (rows.length > limits.rowsMax) throw new Refusal('list.too_large');
+  if (rows.length > rowsMax) throw new Refusal('list.too_large');
   return { rows, isPage: false };
 }
 

@@ -298,6 +298,12 @@ export const SETTINGS = {
     100_000,
     'Most rows of a list asked for without a page; beyond it the answer tells to page.',
   ),
+  LIST_CACHE_BYTES_MAX: integer(
+    16_777_216,
+    0,
+    1_073_741_824,
+    'Most bytes of answered lists of tokens that one process keeps, to give them again where the database says that nothing in them has changed; 0: none.',
+  ),
   SERVICE_ACCOUNTS_PER_ORGANIZATION_MAX: integer(1_000, 1, 10_000, 'Most live service accounts of an organization.'),
   EMBEDDED_TOKENS_MAX: integer(
     100,

@@ -33,6 +33,8 @@ const RECONNECT_MAX_MS = 1_000;
  */
 export class ChangeFeed {
   private client: pg.Client | undefined;
+  /** What is being connected. */
+  private attempt: pg.Client | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
   private reconnectDelayMs = RECONNECT_MIN_MS;
@@ -82,9 +84,8 @@ export class ChangeFeed {
   stop(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);
-    const { client } = this;
+    for (const client of [this.client, this.attempt]) if (client !== undefined) destroy(client);
     this.client = undefined;
-    if (client !== undefined) destroy(client);
     return Promise.resolve();
   }
 
@@ -109,11 +110,12 @@ export class ChangeFeed {
     client.on('error', () => this.drop(client));
     client.on('end', () => this.drop(client));
     client.on('notification', (message) => this.announcePayload(message.payload));
+    this.attempt = client;
     try {
       await client.connect();
-      if (this.isStopped) return destroy(client);
       const sentAt = now();
       await this.ask(client, `listen ${CHANNEL}`);
+      if (this.isStopped) return destroy(client);
       this.client = client;
       this.reconnectDelayMs = RECONNECT_MIN_MS;
       for (const listener of this.gapListeners) listener(); // whatever happened while nobody listened
@@ -122,6 +124,8 @@ export class ChangeFeed {
     } catch {
       destroy(client);
       this.scheduleReconnect();
+    } finally {
+      this.attempt = undefined;
     }
   }
 

@@ -4,6 +4,7 @@ import { collectDefaultMetrics, type CounterConfiguration, Counter, Gauge, Regis
 import { DataSource } from 'typeorm';
 import { ChangeFeed } from '../database/change-feed.js';
 import { RateLimiter } from '../rate-limit/rate-limiter.service.js';
+import { KeptLists } from '../tokens/kept-lists.js';
 import { UsageRecorder } from '../verification/usage-recorder.js';
 import { PROPAGATION_BUCKETS_SECONDS, VerificationCounters } from '../verification/verification-counters.js';
 import { Verifier } from '../verification/verifier.service.js';
@@ -21,6 +22,7 @@ export class ServiceMetrics {
     verifier: Verifier,
     feed: ChangeFeed,
     usage: UsageRecorder,
+    lists: KeptLists,
     limiter: RateLimiter,
     database: DataSource,
   ) {
@@ -41,6 +43,16 @@ export class ServiceMetrics {
       ['', usage.dropped],
     ]);
     this.gauge('keyward_cached_secrets', 'Secrets in memory.', () => verifier.cachedSecrets);
+    this.counter(
+      'keyward_token_lists_total',
+      'Lists of tokens: hit as answered before, which the database has confirmed, miss written anew.',
+      ['result'],
+      () => [
+        ['hit', lists.hits],
+        ['miss', lists.misses],
+      ],
+    );
+    this.gauge('keyward_kept_list_bytes', 'Bytes of lists of tokens in memory.', () => lists.bytes);
     this.gauge('keyward_usage_waiting', 'Last uses that wait to be written.', () => usage.waiting);
     this.gauge(
       'keyward_change_feed_age_seconds',

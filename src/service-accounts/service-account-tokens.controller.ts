@@ -29,9 +29,10 @@ export class ServiceAccountTokensController {
     @CurrentCaller() caller: Caller,
     @Param('serviceAccountSlug') accountSlug: string,
     @Query() query: Record<string, unknown>,
-  ): Promise<string> {
-    return this.tokens.listOf(query, (page) =>
-      this.accounts.listTokens(caller.principal.organizationId, accountSlug, page),
+  ): Promise<string | Buffer> {
+    const { organizationId } = caller.principal;
+    return this.tokens.listOf([organizationId, 'account', accountSlug], query, (page, known) =>
+      this.accounts.listTokens(organizationId, accountSlug, page, known),
     );
   }
 

@@ -17,7 +17,6 @@ import { IdempotencyService, type IdempotentRequest } from '../idempotency/idemp
 import { TOKEN_POLICY_COLUMNS, type TokenPolicy } from '../organizations/organizations.service.js';
 import { RolesService } from '../organizations/roles.service.js';
 import type { TokensOfOwner } from '../tokens/owned-tokens.service.js';
-import { tokenLinesOf } from '../tokens/token-line.js';
 import type { TokenOwner } from '../tokens/token-owner.js';
 import { listsOfOwner, readOwnerWithTokens, type TokenSelection } from '../tokens/token-queries.js';
 import type { TokenView } from '../tokens/token-view.js';
@@ -111,12 +110,17 @@ export class ServiceAccountsService {
   }
 
   /** The account as an owner with its tokens, newest first; one more than the page's limit when there is more. */
-  async listTokens(organizationId: string, slug: string, { limit, after }: PageRequest): Promise<TokensOfOwner> {
-    const request = { selection: 'all', limit: limit + 1, after } as const;
+  async listTokens(
+    organizationId: string,
+    slug: string,
+    { limit, after }: PageRequest,
+    known?: string,
+  ): Promise<TokensOfOwner> {
+    const request = { selection: 'all', limit: limit + 1, after, known } as const;
     const db = this.database.manager;
     const found = await readOwnerWithTokens<OwnerColumns>(db, TOKENS_OF_SLUG, [organizationId, slug], request);
     if (found === undefined) throw new Refusal('service_account.not_found');
-    return { owner: asOwner(found), tokens: tokenLinesOf(found) };
+    return { owner: asOwner(found), tokens: found };
   }
 
   /** Several accounts as owners of tokens, by id; one that is not there is left out. */

@@ -22,7 +22,7 @@ export class OrganizationTokensController {
   @Get()
   @RequireScopes('api_tokens:read')
   @TokenOperation.list('listOrganizationTokens', OWNER)
-  list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string> {
+  list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string | Buffer> {
     return this.tokens.list(ownerOf(caller), query);
   }
 

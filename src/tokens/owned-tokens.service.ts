@@ -2,15 +2,17 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../access/principal.js';
 import type { ExpectedVersions } from '../common/etag.js';
-import { type PageRequest, readListing } from '../common/pagination.js';
+import { listingOf, type PageRequest, readPageRequest, wholeList } from '../common/pagination.js';
 import { markReplay, tagged } from '../common/reply.js';
 import { Config } from '../config/config.js';
 import type { IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
 import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
-import { positionAt, type TokenLines } from './token-line.js';
+import { KeptLists } from './kept-lists.js';
+import { positionAt, tokenLinesOf } from './token-line.js';
 import type { TokenOwner } from './token-owner.js';
+import type { RecognizedTokens } from './token-queries.js';
 import { TokensService } from './tokens.service.js';
 
 const LIST = 'tokens';
@@ -18,37 +20,57 @@ const LIST = 'tokens';
 /** Tokens and whose they are. */
 export interface TokensOfOwner {
   readonly owner: TokenOwner;
-  readonly tokens: TokenLines;
+  readonly tokens: RecognizedTokens;
 }
+
+/** @param known the fingerprint of the list whose lines need not be read */
+type ReadTokens = (page: PageRequest, known: string | undefined) => Promise<TokensOfOwner>;
 
 /** What the native dialect offers to do with the tokens of an owner. Its controllers differ in who the owner is. */
 @Injectable()
 export class OwnedTokens {
   constructor(
     private readonly tokens: TokensService,
+    private readonly keptLists: KeptLists,
     private readonly config: Config,
   ) {}
 
   /** The JSON of a list of a known owner's tokens. */
-  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<string> {
-    return this.listOf(query, async (page) => ({ owner, tokens: await this.tokens.listLines(owner, page) }));
+  async list(owner: TokenOwner, query: Record<string, unknown>): Promise<string | Buffer> {
+    const whose = [owner.organizationId, owner.kind, owner.ownerId];
+    return this.listOf(whose, query, async (page, known) => ({
+      owner,
+      tokens: await this.tokens.listLines(owner, page, known),
+    }));
   }
 
-  /** The same where the owner is found together with the tokens. */
-  async listOf(query: Record<string, unknown>, read: (page: PageRequest) => Promise<TokensOfOwner>): Promise<string> {
-    let found: TokensOfOwner | undefined;
-    const tokens = (): TokensOfOwner => {
-      if (found === undefined) throw new Error('A list was answered without being read.');
-      return found;
-    };
-    const listing = await readListing(
-      LIST,
-      query,
-      this.config.listLimits,
-      async (page) => (found = await read(page)).tokens.starts,
-      (start) => positionAt(tokens().tokens, start),
-    );
-    return tokenListJson(listing, tokens().tokens, tokens().owner);
+  /**
+   * The same where the owner is found together with the tokens.
+   * @param whose what the owner is found by
+   */
+  async listOf(whose: readonly string[], query: Record<string, unknown>, read: ReadTokens): Promise<string | Buffer> {
+    const { pageSizeMax, rowsMax } = this.config.listLimits;
+    const asked = readPageRequest(LIST, query, pageSizeMax);
+    const page = asked ?? wholeList(rowsMax);
+    const now = new Date().toISOString();
+    const key = JSON.stringify([whose, asked]);
+    const kept = this.keptLists.get(key, now);
+    let { owner, tokens } = await read(page, kept?.fingerprint);
+    if (kept !== undefined && kept.fingerprint === tokens.fingerprint) {
+      if (kept.shownOf === shownOf(owner)) {
+        this.keptLists.hits++;
+        return kept.json;
+      }
+      ({ owner, tokens } = await read(page, undefined));
+    }
+    this.keptLists.misses++;
+    const lines = tokenLinesOf(tokens);
+    const listing = listingOf(LIST, lines.starts, asked, rowsMax, (start) => positionAt(lines, start));
+    const { json, changesAt } = tokenListJson(listing, lines, owner, now);
+    const { fingerprint } = tokens;
+    if (fingerprint !== null)
+      this.keptLists.keep(key, { fingerprint, shownOf: shownOf(owner), madeAt: now, changesAt }, json);
+    return json;
   }
 
   async create(
@@ -94,4 +116,9 @@ export class OwnedTokens {
   async revoke(caller: Caller, owner: TokenOwner, slug: string, expected: ExpectedVersions): Promise<void> {
     await this.tokens.revoke(caller, owner, { slug }, expected);
   }
+}
+
+/** What a list of tokens shows of their owner. */
+function shownOf({ kind, ownerId, roleScopes }: TokenOwner): string {
+  return JSON.stringify([kind, ownerId, roleScopes]);
 }

@@ -3,15 +3,7 @@ import type { Position } from '../common/pagination.js';
 import { columnOf, type ResourceKey } from '../common/resource-key.js';
 import { prepared, type PreparedStatement, runPrepared } from '../database/prepared-statement.js';
 import type { SecretKind } from './token-secret.js';
-import {
-  fieldsOf,
-  LINE,
-  LINE_WITHOUT_OWNER,
-  type ListedTokens,
-  SQL_SEPARATOR,
-  type TokenLines,
-  tokenLinesOf,
-} from './token-line.js';
+import { fieldsOf, LINE, LINE_WITHOUT_OWNER, type ListedTokens, SQL_SEPARATOR, tokenLinesOf } from './token-line.js';
 import { type LineOwner, type TokenView, viewAt } from './token-view.js';
 
 /** Which tokens a list holds: the native dialect shows those that are revoked, the others do not. */
@@ -19,15 +11,23 @@ export type TokenSelection = 'all' | 'live';
 
 const SELECTED: Readonly<Record<TokenSelection, string>> = { all: '', live: 'and t.revoked_at is null' };
 
-/** Annotations come in the order of `jsonb`, as those of a single token do. */
-const LISTED_COLUMNS = `list.lines, coalesce(cardinality(list.ids), 0) as count,
-  (select json_agg(json_build_array(token_id, key, value) order by octet_length(key), key collate "C")
-    from annotations where token_id = any (list.ids)) as annotations`;
+/** SQL for the annotations of tokens, in the order of `jsonb`, as those of a single token are. */
+const annotationsOf = (ids: string): string => `
+  select json_agg(json_build_array(token_id, key, value) order by octet_length(key), key collate "C")
+  from annotations where token_id = any (${ids})`;
+
+const LISTED_COLUMNS = `list.lines, coalesce(cardinality(list.ids), 0) as count, (${annotationsOf('list.ids')}) as annotations`;
 
 /** SQL for a list of tokens, in the order of `page`, which selects their ids and lines. */
 function listed(page: string): string {
   return `(select string_agg(page.line, ${SQL_SEPARATOR}) as lines, array_agg(page.id) as ids
   from (${page}) as page) as list`;
+}
+
+/** A list that is not written out again for whoever knows it already. */
+export interface RecognizedTokens extends ListedTokens {
+  /** Of which rows the list is, and of which versions of them; null where there are none. */
+  readonly fingerprint: string | null;
 }
 
 function viewsOf(list: ListedTokens, organizationId: string, owner?: LineOwner): TokenView[] {
@@ -43,18 +43,35 @@ interface OwnerColumns {
 
 /**
  * Statements that find an owner and list its tokens, newest first, in one round trip: of each selection the first page and
- * the next ones. The parameters are the organization, what the owner is found by, the limit, and the position, where there
- * is one. They answer the columns of `owner` beside those of a list, or nothing where there is no such owner.
+ * the next ones. The parameters are the organization, what the owner is found by, the limit, the fingerprint that is known,
+ * and the position, where there is one. They answer the columns of `owner` beside those of a list, or nothing where there
+ * is no such owner. Where the fingerprint is the known one, neither lines nor annotations are written.
+ *
+ * PostgreSQL gives each version of a row an `xmin` that no other version of that row has. Whatever changes the annotations of a token
+ * changes the version of its row as well.
  * @param owner SQL that selects one row or none, with its `id`, by the first two parameters
  */
 export function listsOfOwner(owner: string): OwnerLists {
-  const statement = (selection: TokenSelection, after: string): PreparedStatement =>
-    prepared(`with owner as (${owner})
-select owner.*, ${LISTED_COLUMNS} from owner, lateral ${listed(`
-  select t.id, ${LINE_WITHOUT_OWNER} as line from tokens t
+  const statement = (selection: TokenSelection, after: string): PreparedStatement => {
+    const rows = (...columns: string[]): string => `(select ${columns.join(', ')} from tokens t
   where t.organization_id = $1 and t.owner_id = owner.id ${SELECTED[selection]} ${after}
-  order by t.created_at desc, t.id desc limit $3`)}`);
-  const after = 'and (t.created_at, t.id) < ($4, $5::uuid)';
+  order by t.created_at desc, t.id desc limit $3)`;
+    const linesOf = (page: string): string => `string_agg(${page}.line, ${SQL_SEPARATOR})`;
+    const line = `${LINE_WITHOUT_OWNER} as line`;
+    const isNews = `page.fingerprint is distinct from $4`;
+    // Whoever knows a list is not told it while it is looked at whether it is still the same one, and most often not afterwards.
+    return prepared(`with owner as (${owner})
+select owner.*, page.fingerprint, coalesce(cardinality(page.ids), 0) as count,
+  case when $4::text is null then page.lines
+    when ${isNews} then (select ${linesOf('again')} from ${rows(line)} as again) end as lines,
+  case when ${isNews} then (${annotationsOf('page.ids')}) end as annotations
+from owner, lateral (
+  select ${linesOf('shown')} as lines, array_agg(shown.id) as ids,
+    encode(sha256(array_send(array_agg(shown.id)) || array_send(array_agg(shown.row_version))), 'base64') as fingerprint
+  from ${rows('t.id', 't.xmin as row_version', `case when $4::text is null then ${LINE_WITHOUT_OWNER} end as line`)} as shown
+) as page`);
+  };
+  const after = 'and (t.created_at, t.id) < ($5, $6::uuid)';
   return {
     first: { all: statement('all', ''), live: statement('live', '') },
     next: { all: statement('all', after), live: statement('live', after) },
@@ -68,10 +85,10 @@ export async function readOwnerWithTokens<Owner>(
   db: EntityManager,
   lists: OwnerLists,
   [organizationId, key]: readonly [organizationId: string, key: unknown],
-  { selection, limit, after }: ListRequest,
-): Promise<(Owner & ListedTokens) | undefined> {
-  const values = [organizationId, key, limit, ...(after ? [after.createdAt, after.id] : [])];
-  const [row] = await runPrepared<Owner & ListedTokens>(db, lists[after ? 'next' : 'first'][selection], values);
+  { selection, limit, after, known }: ListRequest,
+): Promise<(Owner & RecognizedTokens) | undefined> {
+  const values = [organizationId, key, limit, known ?? null, ...(after ? [after.createdAt, after.id] : [])];
+  const [row] = await runPrepared<Owner & RecognizedTokens>(db, lists[after ? 'next' : 'first'][selection], values);
   return row;
 }
 
@@ -79,32 +96,30 @@ export interface ListRequest {
   readonly selection: TokenSelection;
   readonly limit: number;
   readonly after?: Position;
+  /** The fingerprint of the list whose lines need not be told. */
+  readonly known?: string;
 }
 
 const OF_KNOWN_OWNER = listsOfOwner('select $2::uuid as id');
 
-async function readListed(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<ListedTokens> {
+/** Tokens of one owner as lines that do not say whose they are, newest first, at most `limit` of them from a position on. */
+export async function readListed(
+  db: EntityManager,
+  owner: OwnerColumns,
+  request: ListRequest,
+): Promise<RecognizedTokens> {
   const key = [owner.organizationId, owner.ownerId] as const;
   const list = await readOwnerWithTokens<object>(db, OF_KNOWN_OWNER, key, request);
-  return list ?? { lines: null, count: 0, annotations: null };
+  return list ?? { lines: null, count: 0, annotations: null, fingerprint: null };
 }
 
-/** Tokens of one owner, newest first, at most `limit` of them from a position on. */
+/** The same as they are shown. */
 export async function readTokens(db: EntityManager, owner: OwnerColumns, request: ListRequest): Promise<TokenView[]> {
   const { kind, organizationId, ownerId } = owner;
   return viewsOf(await readListed(db, owner, request), organizationId, {
     serviceAccountId: kind === 's' ? ownerId : null,
     userId: kind === 'p' ? ownerId : null,
   });
-}
-
-/** The same as lines that do not say whose they are. */
-export async function readTokenLines(
-  db: EntityManager,
-  owner: OwnerColumns,
-  request: ListRequest,
-): Promise<TokenLines> {
-  return tokenLinesOf(await readListed(db, owner, request));
 }
 
 /** The newest tokens of each of several owners, at most `limit` each. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { OrganizationsModule } from '../organizations/organizations.module.js';
+import { KeptLists } from './kept-lists.js';
 import { OrganizationTokensController } from './organization-tokens.controller.js';
 import { OwnedTokens } from './owned-tokens.service.js';
 import { PeopleAsOwners } from './people-as-owners.service.js';
@@ -13,7 +14,7 @@ import { UserTokensController } from './user-tokens.controller.js';
 @Module({
   imports: [OrganizationsModule],
   controllers: [OrganizationTokensController, UserTokensController],
-  providers: [TokensService, OwnedTokens, PeopleAsOwners, TokenIssuer, TokenGrants, SecretDigests],
-  exports: [TokensService, OwnedTokens, PeopleAsOwners, TokenIssuer, SecretDigests],
+  providers: [TokensService, OwnedTokens, KeptLists, PeopleAsOwners, TokenIssuer, TokenGrants, SecretDigests],
+  exports: [TokensService, OwnedTokens, KeptLists, PeopleAsOwners, TokenIssuer, SecretDigests],
 })
 export class TokensModule {}

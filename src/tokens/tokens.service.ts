@@ -12,7 +12,6 @@ import { invalidAt, Refusal } from '../errors/refusal.js';
 import { IdempotencyService, type IdempotentRequest } from '../idempotency/idempotency.js';
 import { TokenGrants } from './token-grants.service.js';
 import { type TokenDraft, TokenIssuer } from './token-issuer.service.js';
-import type { TokenLines } from './token-line.js';
 import type { TokenOwner } from './token-owner.js';
 import { generateSecret } from './token-secret.js';
 import {
@@ -20,10 +19,11 @@ import {
   countTokensOfOrganization,
   findToken,
   findTokenById,
+  readListed,
   readNewestTokens,
-  readTokenLines,
   readTokens,
   readTokensOfOrganization,
+  type RecognizedTokens,
   type TokenSelection,
 } from './token-queries.js';
 import type { TokenView } from './token-view.js';
@@ -61,9 +61,9 @@ export class TokensService {
     return readTokens(this.database.manager, owner, { selection, limit: limit + 1, after });
   }
 
-  /** The same with those that are revoked, in the form in which the native dialect lists them. */
-  async listLines(owner: TokenOwner, { limit, after }: PageRequest): Promise<TokenLines> {
-    return readTokenLines(this.database.manager, owner, { selection: 'all', limit: limit + 1, after });
+  /** The same with those that are revoked, in the form in which the native dialect lists them; `known` is what it has listed before. */
+  async listLines(owner: TokenOwner, { limit, after }: PageRequest, known?: string): Promise<RecognizedTokens> {
+    return readListed(this.database.manager, owner, { selection: 'all', limit: limit + 1, after, known });
   }
 
   /** A stretch of what an organization's service accounts and the organization itself have and is not revoked, newest first. */

@@ -28,7 +28,7 @@ export class UserTokensController {
   @Get()
   @RequirePerson()
   @TokenOperation.list('listUserTokens', OWNER)
-  async list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string> {
+  async list(@CurrentCaller() caller: Caller, @Query() query: Record<string, unknown>): Promise<string | Buffer> {
     return this.tokens.list(await this.people.ownerFor(caller), query);
   }
 

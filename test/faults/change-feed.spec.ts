@@ -191,6 +191,26 @@ it('an instance that cannot listen when it starts asks the database each time, u
   }
 });
 
+it('a process that stops while it connects leaves no connection behind', async () => {
+  const way = await FaultyProxy.start(databaseUrl);
+  const stopping = await startKeyward({ databaseUrl: way.url, env: SETTINGS });
+  const listening = async (): Promise<unknown[]> =>
+    other.sql(
+      "select pid from pg_stat_activity where datname = current_database() and application_name = 'keyward changes'",
+    );
+  const before = (await listening()).length;
+  const withheld = way.withhold('listen ');
+  try {
+    way.cut('changes');
+    await withheld.executed;
+    await stopping.close();
+  } finally {
+    withheld.release();
+  }
+  await eventually(BACK_WITHIN_MS, async () => (await listening()).length === before - 1);
+  await way.close();
+});
+
 it('changes are heard of again after it was cut and silent and cut', async () => {
   proxy.drop('changes');
   await delay(BOUND_MS);

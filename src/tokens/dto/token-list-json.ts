@@ -9,17 +9,27 @@ import { statusOf } from './token.response.js';
  * The JSON of a list of tokens, letter for letter that of `TokenResponse` and `TokenPageResponse`, from the lines to the
  * text: an object of each token, and its way through `JSON.stringify`, took longer than all the rest of the request.
  */
-export function tokenListJson(listing: Listing<number>, lines: TokenLines, owner: TokenOwner): string {
-  const items = `[${new TokensJson(lines, owner).of(listing.rows)}]`;
-  if (!listing.isPage) return items;
-  const { nextCursor } = listing;
+export function tokenListJson(listing: Listing<number>, lines: TokenLines, owner: TokenOwner, now: string): ListJson {
+  const tokens = new TokensJson(lines, owner, now);
+  const items = `[${tokens.of(listing.rows)}]`;
+  const json = listing.isPage ? pageJson(items, listing.nextCursor) : items;
+  return { json, changesAt: tokens.firstExpiry };
+}
+
+interface ListJson {
+  readonly json: string;
+  /** When the first of its tokens expires, whose status is another one from then on. */
+  readonly changesAt: string | undefined;
+}
+
+function pageJson(items: string, nextCursor: string | undefined): string {
   return nextCursor === undefined
     ? `{"items":${items},"hasMore":false}`
     : `{"items":${items},"nextCursor":${JSON.stringify(nextCursor)},"hasMore":true}`;
 }
 
 class TokensJson {
-  private readonly now = new Date().toISOString();
+  firstExpiry: string | undefined;
   private readonly account: string;
   /** Tokens of a list mostly have the same scopes and come from the same person. */
   private readonly scopes = new LastJson((text) => JSON.stringify(statedScopes(this.owner, scopesOf(text))));
@@ -28,6 +38,7 @@ class TokensJson {
   constructor(
     private readonly lines: TokenLines,
     private readonly owner: TokenOwner,
+    private readonly now: string,
   ) {
     this.account = owner.kind === 's' ? `"serviceAccountId":"${owner.ownerId}",` : '';
   }
@@ -46,6 +57,8 @@ class TokensJson {
     const [expiresAt, revokedAt, lastUsedAt] = [at(Field.expiresAt), at(Field.revokedAt), at(Field.lastUsedAt)];
     const expiry = expiresAt === '' ? null : isoMomentOf(expiresAt);
     const status = statusOf({ revokedAt: revokedAt === '' ? null : revokedAt, expiresAt: expiry }, this.now);
+    if (status === 'active' && expiry !== null && !(this.firstExpiry !== undefined && this.firstExpiry < expiry))
+      this.firstExpiry = expiry;
     const creator = this.creator.of(at(Field.createdById), at(Field.createdByName));
     let json = `{"id":"${id}","number":${at(Field.number)},"slug":"${at(Field.slug)}","name":${textJson(at(Field.name))},"scopes":${this.scopes.of(at(Field.scopes))},${this.account}"status":"${status}","authorizedIpAddresses":${rangesJson(at(Field.authorizedIpAddresses))}`;
     if (at(Field.rateLimit) !== '') json += `,"rateLimit":${at(Field.rateLimit)}`;

@@ -1,0 +1,192 @@
+import { createAccount, expectStatus, issueToken, type Person, signInOwner, unique } from '../support/callers.js';
+import { createDatabase, dropDatabase } from '../support/databases.js';
+import { eventually } from '../support/eventually.js';
+import { Client } from '../support/http.js';
+import { type Keyward, startKeyward } from '../support/keyward.js';
+import { readMetrics, valueOf } from '../support/metrics.js';
+import type { Page, Token } from '../support/wire.js';
+
+/** Room for some small lists, and for no more. */
+const BYTES_MAX = 8_192;
+
+let databaseUrl: string;
+/** Keeps the lists that it has answered. */
+let keeping: Keyward;
+/** Keeps none, over the same database: what it answers is what there is. */
+let forgetful: Keyward;
+let owner: Person;
+beforeAll(async () => {
+  databaseUrl = await createDatabase();
+  keeping = await startKeyward({ databaseUrl, env: { LIST_CACHE_BYTES_MAX: String(BYTES_MAX) } });
+  forgetful = await startKeyward({ databaseUrl, env: { LIST_CACHE_BYTES_MAX: '0' } });
+});
+beforeEach(async () => {
+  owner = await signInOwner(keeping);
+});
+afterAll(async () => {
+  await keeping?.close();
+  await forgetful?.close();
+  await dropDatabase(databaseUrl);
+});
+
+/** The same person at the instance that keeps no lists. */
+function elsewhere(person: Person): Client {
+  return new Client(forgetful.url, person.token);
+}
+
+async function listsGivenAgain(of = keeping): Promise<number> {
+  return valueOf(await readMetrics(of.url), 'keyward_token_lists_total', { result: 'hit' });
+}
+
+/** Reads the list until it is given as it was kept, and answers it. */
+async function readKept(path: string): Promise<string> {
+  for (let count = 0; count < 2; count++) await owner.get(path);
+  const before = await listsGivenAgain();
+  const { text } = await owner.get(path);
+  expect(await listsGivenAgain()).toBe(before + 1);
+  return text;
+}
+
+describe('a list that is kept', () => {
+  it('says what has changed, whatever has changed and wherever', async () => {
+    const { slug } = await createAccount(owner, { name: unique('Watched') });
+    const path = `/service-accounts/${slug}/tokens`;
+    const create = (name: string): Promise<unknown> => issueToken(owner, slug, { name, scopes: ['orders:read'] });
+    await create('first');
+    await create('second');
+    const at = (place: Person | Client): Record<string, () => Promise<unknown>> => ({
+      'a token is issued': () => place.post(path, { body: { name: unique('New'), scopes: ['orders:read'] } }),
+      'a token is renamed': () => place.patch(`${path}/first`, { body: { name: unique('Name') } }),
+      'annotations are set': () => place.patch(`${path}/first`, { body: { annotations: { mark: unique('a') } } }),
+      'an annotation has another value': () => place.patch(`${path}/first`, { body: { annotations: { mark: 'b' } } }),
+      'annotations are taken away': () => place.patch(`${path}/first`, { body: { annotations: {} } }),
+      'scopes change': () => place.patch(`${path}/first`, { body: { scopes: ['orders:write', unique('s')] } }),
+      'a limit is set': () => place.patch(`${path}/first`, { body: { rateLimit: 1 + (Date.now() % 10_000) } }),
+    });
+    const changes = [
+      ...Object.entries(at(owner)),
+      ...Object.entries(at(elsewhere(owner))),
+      [
+        'a token is used',
+        async () => {
+          const { token } = await issueToken(owner, slug, { name: unique('Used'), scopes: ['api_tokens:read'] });
+          await readKept(path);
+          await owner.holding(token).get(path);
+          await eventually(10_000, async () => (await elsewhere(owner).get(path)).text.includes('lastUsedAt'));
+        },
+      ],
+      ['a token is revoked', () => owner.delete(`${path}/second`)],
+    ] as const;
+    for (const [what, change] of changes) {
+      await readKept(path);
+      const before = (await elsewhere(owner).get(path)).text;
+      await change();
+      const after = (await elsewhere(owner).get(path)).text;
+      expect([what, after === before]).toEqual([what, false]);
+      expect([what, (await owner.get(path)).text]).toEqual([what, after]);
+    }
+  });
+
+  it('says that a token has expired when it has, though no row has changed', async () => {
+    const { slug } = await createAccount(owner, { name: unique('Expiring') });
+    const path = `/service-accounts/${slug}/tokens`;
+    for (const name of ['later', 'soon'])
+      await issueToken(owner, slug, { name, expiresAt: new Date(Date.now() + 3_600_000).toISOString() });
+    await keeping.sql("update tokens set expires_at = now() + interval '2 seconds' where name = 'soon'");
+    const statuses = async (): Promise<string[]> =>
+      expectStatus(await owner.get<(Token & { status: string })[]>(path), 200).map(({ status }) => status);
+    expect(JSON.parse(await readKept(path))).toMatchObject([{ status: 'active' }, { status: 'active' }]);
+    await eventually(5_000, async () => (await statuses())[0] === 'expired');
+    expect(await statuses()).toEqual(['expired', 'active']);
+    expect(JSON.parse(await readKept(path))).toMatchObject([{ status: 'expired' }, { status: 'active' }]);
+  });
+
+  it('says what the role of the owner allows now, for tokens that state no scopes', async () => {
+    expectStatus(await owner.post('/organization/roles', { body: { name: 'Clerk', scopes: ['orders:read'] } }), 201);
+    const { slug } = await createAccount(owner, { name: unique('Clerk'), role: 'clerk' });
+    const path = `/service-accounts/${slug}/tokens`;
+    await issueToken(owner, slug, { name: 'of the role' });
+    await keeping.sql('update tokens set scopes = null where name = $1', ['of the role']);
+    expect(JSON.parse(await readKept(path))).toMatchObject([{ scopes: ['orders:read'] }]);
+    expectStatus(
+      await owner.put('/organization/roles/clerk', { body: { name: 'Clerk', scopes: ['orders:write'] } }),
+      200,
+    );
+    expect(expectStatus(await owner.get<Token[]>(path), 200)).toMatchObject([{ scopes: ['orders:write'] }]);
+  });
+
+  it('is that of its own page', async () => {
+    const { slug } = await createAccount(owner, { name: unique('Paged') });
+    const path = `/service-accounts/${slug}/tokens`;
+    for (const name of ['a', 'b', 'c']) await issueToken(owner, slug, { name });
+    const namesOf = async (query: string): Promise<string[]> => {
+      const page = JSON.parse(await readKept(`${path}?${query}`)) as Page<Token>;
+      return page.items.map(({ name }) => name);
+    };
+    const cursor = (await owner.get<Page<Token>>(`${path}?limit=1`)).body.nextCursor ?? '';
+    expect(await namesOf('limit=1')).toEqual(['c']);
+    expect(await namesOf('limit=2')).toEqual(['c', 'b']);
+    expect(await namesOf(`limit=1&cursor=${cursor}`)).toEqual(['b']);
+    expect(await namesOf('limit=1')).toEqual(['c']);
+    expect(JSON.parse(await readKept(path))).toHaveLength(3);
+    const before = await listsGivenAgain();
+    await issueToken(owner, slug, { name: 'd' }); // the first page has no more of it than that there is more
+    expect(expectStatus(await owner.get<Page<Token>>(`${path}?limit=1&cursor=${cursor}`), 200).items[0]?.name).toBe(
+      'b',
+    );
+    expect(await listsGivenAgain()).toBe(before + 1);
+  });
+
+  it('is of one organization and of one account, whatever they are called', async () => {
+    const other = await signInOwner(keeping);
+    for (const person of [owner, other]) {
+      await createAccount(person, { name: 'Same', slug: 'same' });
+      await issueToken(person, 'same', { name: `of ${person === owner ? 'one' : 'the other'}` });
+    }
+    const path = '/service-accounts/same/tokens';
+    expect(JSON.parse(await readKept(path))).toMatchObject([{ name: 'of one' }]);
+    expect(expectStatus(await other.get<Token[]>(path), 200)).toMatchObject([{ name: 'of the other' }]);
+    expectStatus(await owner.delete('/service-accounts/same'), 204);
+    expectStatus(await owner.get(path), 404);
+    await createAccount(owner, { name: 'Same', slug: 'same' });
+    expect(expectStatus(await owner.get<Token[]>(path), 200)).toEqual([]);
+  });
+});
+
+describe('kept lists', () => {
+  it('give way to others when there is no more room', async () => {
+    const paths: string[] = [];
+    for (let count = 0; count < 12; count++) {
+      const { slug } = await createAccount(owner, { name: unique('Many') });
+      for (const name of ['a', 'b', 'c']) await issueToken(owner, slug, { name });
+      paths.push(`/service-accounts/${slug}/tokens`);
+    }
+    for (const path of paths) {
+      const text = await readKept(path);
+      expect(text).toBe((await elsewhere(owner).get(path)).text);
+      expect(valueOf(await readMetrics(keeping.url), 'keyward_kept_list_bytes')).toBeLessThanOrEqual(BYTES_MAX);
+    }
+    const last = await listsGivenAgain();
+    await owner.get(paths.at(-1) ?? '');
+    expect(await listsGivenAgain()).toBe(last + 1);
+    await owner.get(paths[0] ?? '');
+    expect(await listsGivenAgain()).toBe(last + 1);
+  });
+
+  it('are forgotten when changes may have been missed: the numbers of versions may be those of another server', async () => {
+    const { slug } = await createAccount(owner, { name: unique('Taken over') });
+    await issueToken(owner, slug, { name: 'a' });
+    await readKept(`/service-accounts/${slug}/tokens`);
+    await keeping.sql("select pg_notify('keyward_changes', '')"); // what cannot be read may have been about anything
+    await eventually(5_000, async () => valueOf(await readMetrics(keeping.url), 'keyward_kept_list_bytes') === 0);
+  });
+
+  it('are none where none are wanted', async () => {
+    const { slug } = await createAccount(owner, { name: unique('Unkept') });
+    await issueToken(owner, slug, { name: 'a' });
+    for (let count = 0; count < 3; count++)
+      expectStatus(await elsewhere(owner).get(`/service-accounts/${slug}/tokens`), 200);
+    expect(await listsGivenAgain(forgetful)).toBe(0);
+    expect(valueOf(await readMetrics(forgetful.url), 'keyward_kept_list_bytes')).toBe(0);
+  });
+});
