@@ -49,33 +49,31 @@ end
 $$;
 create trigger link_audit_event before insert on audit_events for each row execute function link_audit_event();
 
--- Writes tokens of one organization: each with the first of its slugs that is free, its secret, its annotations and its
--- event. An item is {token, slugs, secret, annotations, event}, rows by the names of their columns. The answer tells the
--- token of each item by its place; one whose slugs are all taken is left out, and nothing is written of it. What else stands
--- in the way is a violation, and nothing is written at all: of a constraint, of ck_tokens_owner_is_there when an owner has been
--- deleted or removed, or of ck_tokens_per_owner when one has more than live_max tokens.
+-- Writes tokens of one organization: each with its slug or, where that is taken, with its spare one; and their secrets,
+-- annotations and events. The items are {tokens, spareSlugs, secrets, annotations, events}: rows by the names of their columns,
+-- and slugs by the ids of tokens. The answer tells each token and its place among those that were asked for; one that has found no
+-- free slug is left out, and nothing is written of it. What else stands in the way is a violation, and nothing is written at
+-- all: of a constraint, of ck_tokens_owner_is_there when an owner has been deleted or removed, or of ck_tokens_per_owner when one
+-- has more than live_max tokens.
 --
 -- The order of locks is that of every other change: owners, rows, and the chain last. Whoever waits for a row of somebody else
--- holds nothing that they wait for.
+-- holds nothing that they wait for. Each table is written by one statement: what it takes to begin one costs more than a row.
 create function issue_tokens(items jsonb, live_max integer) returns table (place integer, token tokens)
 language plpgsql
 as $$
 declare
-  item jsonb;
-  draft tokens;
-  wanted text;
-  issued tokens;
-  event audit_events;
-  organization uuid := (items #>> '{0,token,organization_id}')::uuid;
-  accounts uuid[] := array(select distinct (element #>> '{token,service_account_id}')::uuid
-    from jsonb_array_elements(items) as element where element #>> '{token,service_account_id}' is not null);
-  people uuid[] := array(select distinct (element #>> '{token,user_id}')::uuid
-    from jsonb_array_elements(items) as element where element #>> '{token,user_id}' is not null);
-  places integer[] := '{}';
-  tokens_issued tokens[] := '{}';
+  drafts tokens[] := array(select draft from jsonb_populate_recordset(null::tokens, items->'tokens') as draft);
+  organization uuid := drafts[1].organization_id;
+  ids uuid[] := array(select draft.id from unnest(drafts) as draft);
+  accounts uuid[];
+  people uuid[];
   accounts_there integer := 0;
   people_there integer := 0;
+  issued tokens[] := '{}';
+  ids_issued uuid[] := '{}';
 begin
+  select array_remove(array_agg(distinct draft.service_account_id), null), array_remove(array_agg(distinct draft.user_id), null)
+    into accounts, people from unnest(drafts) as draft;
   -- Held until the commit: an owner that is being deleted is waited for, and one that is to be deleted waits for its new tokens.
   if cardinality(accounts) > 0 then
     perform from service_accounts as account
@@ -93,54 +91,51 @@ begin
     raise exception 'An owner is not there any more.' using errcode = 'check_violation', constraint = 'ck_tokens_owner_is_there';
   end if;
 
-  for item, place in
-    select element, position from jsonb_array_elements(items) with ordinality as elements (element, position)
-    order by element #>> '{slugs,0}'
-  loop
-    draft := jsonb_populate_record(null::tokens, item->'token');
-    issued := null;
-    for wanted in select jsonb_array_elements_text(item->'slugs') loop
+  for attempt in 1 .. 2 loop
+    with written as (
       insert into tokens (id, organization_id, service_account_id, user_id, slug, name, scopes, authorized_ip_addresses, rate_limit,
         expires_at, created_at, created_by_id, created_by_name)
-      values (draft.id, draft.organization_id, draft.service_account_id, draft.user_id, wanted, draft.name, draft.scopes,
-        draft.authorized_ip_addresses, draft.rate_limit, draft.expires_at, draft.created_at, draft.created_by_id, draft.created_by_name)
+      select draft.id, draft.organization_id, draft.service_account_id, draft.user_id, wanted.slug, draft.name, draft.scopes,
+        draft.authorized_ip_addresses, draft.rate_limit, draft.expires_at, draft.created_at, draft.created_by_id, draft.created_by_name
+      from unnest(drafts) as draft,
+        lateral (select case attempt when 1 then draft.slug else items->'spareSlugs'->>draft.id::text end as slug) as wanted
+      where wanted.slug is not null and draft.id <> all (ids_issued)
+      order by wanted.slug, draft.service_account_id, draft.user_id
       on conflict on constraint uq_tokens_slug do nothing
-      returning * into issued;
-      exit when issued.id is not null;
-    end loop;
-    continue when issued.id is null;
-    insert into token_secrets (id, organization_id, token_id, digest, pepper_id, created_at)
-      select secret.id, issued.organization_id, issued.id, secret.digest, secret.pepper_id, issued.created_at
-      from jsonb_populate_record(null::token_secrets, item->'secret') as secret;
-    if item->'annotations' <> '{}' then
-      insert into annotations (organization_id, token_id, key, value)
-        select issued.organization_id, issued.id, mark.key, mark.value from jsonb_each_text(item->'annotations') as mark;
-    end if;
-    places := places || place;
-    tokens_issued := tokens_issued || issued;
+      returning tokens as token)
+    select issued || array_agg(written.token), ids_issued || array_agg((written.token).id) into issued, ids_issued from written;
+    exit when cardinality(ids_issued) = cardinality(ids);
   end loop;
 
-  for index in 1 .. cardinality(places) loop
-    event := jsonb_populate_record(null::audit_events, items->(places[index] - 1)->'event');
-    insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
+  insert into token_secrets (id, organization_id, token_id, digest, pepper_id, created_at)
+    select secret.id, secret.organization_id, secret.token_id, secret.digest, secret.pepper_id, secret.created_at
+    from jsonb_populate_recordset(null::token_secrets, items->'secrets') as secret
+    where secret.token_id = any (ids_issued);
+  if jsonb_array_length(items->'annotations') > 0 then
+    insert into annotations (organization_id, token_id, key, value)
+      select mark.organization_id, mark.token_id, mark.key, mark.value
+      from jsonb_populate_recordset(null::annotations, items->'annotations') as mark
+      where mark.token_id = any (ids_issued);
+  end if;
+  insert into audit_events (id, organization_id, created_at, type, actor_kind, actor_id, actor_name, credential_id, ip_address,
       request_id, resource_type, resource_id, after)
-    values (event.id, event.organization_id, event.created_at, event.type, event.actor_kind, event.actor_id, event.actor_name,
+    select event.id, event.organization_id, event.created_at, event.type, event.actor_kind, event.actor_id, event.actor_name,
       event.credential_id, event.ip_address, event.request_id, event.resource_type, event.resource_id,
-      event.after || jsonb_build_object('slug', tokens_issued[index].slug));
-  end loop;
+      event.after || jsonb_build_object('slug', issued[array_position(ids_issued, event.resource_id)].slug)
+    from jsonb_populate_recordset(null::audit_events, items->'events') as event
+    where event.resource_id = any (ids_issued);
 
   -- Behind the events, whose lock has put the changes of this organization into one order: each statement sees what has been
   -- committed before it, so the quota holds under concurrency.
-  for index in 1 .. cardinality(places) loop
-    issued := tokens_issued[index];
-    if (select count(*) from (
-          select from tokens as live
-          where live.organization_id = issued.organization_id and live.owner_id = issued.owner_id and live.revoked_at is null
-          limit live_max + 1) as counted) > live_max then
-      raise exception 'The owner has too many tokens.' using errcode = 'check_violation', constraint = 'ck_tokens_per_owner';
-    end if;
-  end loop;
-  return query select places[index], tokens_issued[index] from generate_subscripts(places, 1) as index;
+  if exists (
+    select from (select distinct one.owner_id from unnest(issued) as one) as owner
+    where (select count(*) from (
+        select from tokens as live
+        where live.organization_id = organization and live.owner_id = owner.owner_id and live.revoked_at is null
+        limit live_max + 1) as counted) > live_max) then
+    raise exception 'The owner has too many tokens.' using errcode = 'check_violation', constraint = 'ck_tokens_per_owner';
+  end if;
+  return query select array_position(ids, one.id), one from unnest(issued) as one;
 end
 $$;
 `);

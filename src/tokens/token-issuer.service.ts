@@ -26,21 +26,22 @@ export interface TokenDraft {
   readonly expiresAt?: Date | null;
 }
 
-/** Everything that makes tokens, their audit events included: the lines of those whose slugs were free, by place. */
+/** Everything that makes tokens, their audit events included: the lines of those that found a free slug, by place. */
 const ISSUE = prepared(`
 select issued.place::int as place, ${LINE} as line
 from issue_tokens($1, $2) as issued, lateral (select (issued.token).*) as t`);
 
-/** What `issue_tokens` takes: rows by the names of their columns; what a secret shares with its token is that of the token. */
+/** What `issue_tokens` takes of each token: rows by the names of their columns. */
 interface IssueItem {
-  readonly token: Readonly<Record<string, unknown>>;
-  readonly slugs: readonly string[];
+  readonly token: { readonly id: string; readonly [column: string]: unknown };
+  /** The slug that it gets where its own is taken. */
+  readonly spareSlug: string | undefined;
   readonly secret: Readonly<Record<string, unknown>>;
-  readonly annotations: Readonly<Record<string, string>>;
+  readonly annotations: readonly Readonly<Record<string, unknown>>[];
   readonly event: AuditEventRow;
 }
 
-/** Absent when all slugs were taken. */
+/** Absent when no slug was free. */
 type IssuedLine = string | undefined;
 
 /** Writes tokens and secrets for its callers, who have checked what may be granted. */
@@ -84,9 +85,13 @@ export class TokenIssuer {
     const { principal } = caller;
     const { organizationId } = owner;
     const annotations = draft.annotations ?? {};
+    const slug = draft.slug ?? slugify(draft.name);
+    const ofToken = { organization_id: organizationId, token_id: id };
+    const createdAt = new Date();
     const token = {
       id,
       organization_id: organizationId,
+      slug,
       service_account_id: owner.kind === 's' ? owner.ownerId : null,
       user_id: owner.kind === 'p' ? owner.ownerId : null,
       name: draft.name,
@@ -94,14 +99,13 @@ export class TokenIssuer {
       authorized_ip_addresses: draft.authorizedIpAddresses ?? [],
       rate_limit: draft.rateLimit ?? null,
       expires_at: draft.expiresAt ?? null,
-      created_at: new Date(),
+      created_at: createdAt,
       created_by_id: principal.id,
       created_by_name: principal.name ?? null,
     };
     const { digest, pepperId } = this.digests.forStorage(secret);
-    const firstSecret = { id: uuidv7(), digest: `\\x${digest.toString('hex')}`, pepper_id: pepperId };
-    const slug = draft.slug ?? slugify(draft.name);
-    const slugs = draft.slug === undefined ? [slug, withSuffix(slug)] : [slug];
+    const hexDigest = `\\x${digest.toString('hex')}`;
+    const firstSecret = { ...ofToken, id: uuidv7(), digest: hexDigest, pepper_id: pepperId, created_at: createdAt };
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
     const entry = {
       type: 'token.issued',
@@ -116,7 +120,13 @@ export class TokenIssuer {
       ck_tokens_per_owner: () =>
         new Refusal('access.quota_reached', `There may be at most ${quota} tokens that are not revoked.`),
     };
-    const item = { token, slugs, secret: firstSecret, annotations, event: this.audit.eventOf(caller, entry) };
+    const item = {
+      token,
+      spareSlug: draft.slug === undefined ? withSuffix(slug) : undefined,
+      secret: firstSecret,
+      annotations: Object.entries(annotations).map(([key, value]) => ({ ...ofToken, key, value })),
+      event: this.audit.eventOf(caller, entry),
+    };
     const line = await refuseViolations(refusals, async () =>
       db.queryRunner === undefined ? this.batches.add(organizationId, item) : (await this.write(db, [item]))[0],
     );
@@ -127,7 +137,14 @@ export class TokenIssuer {
 
   private async write(db: EntityManager, items: readonly IssueItem[]): Promise<IssuedLine[]> {
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
-    const rows = await runPrepared<{ place: number; line: string }>(db, ISSUE, [JSON.stringify(items), quota]);
+    const rowsByTable = {
+      tokens: items.map(({ token }) => token),
+      spareSlugs: Object.fromEntries(items.map(({ token, spareSlug }) => [token.id, spareSlug])),
+      secrets: items.map(({ secret }) => secret),
+      annotations: items.flatMap(({ annotations }) => annotations),
+      events: items.map(({ event }) => event),
+    };
+    const rows = await runPrepared<{ place: number; line: string }>(db, ISSUE, [JSON.stringify(rowsByTable), quota]);
     const lines = new Map(rows.map(({ place, line }) => [place, line]));
     return items.map((_, index) => lines.get(index + 1));
   }
