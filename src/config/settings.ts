@@ -245,6 +245,12 @@ export const SETTINGS = {
     86_400,
     'How long a credential is kept in memory without being read again.',
   ),
+  SHARED_CHARACTERS_MAX: integer(
+    4_000_000,
+    10_000,
+    1_000_000_000,
+    'Most characters, kept three times each, of what the credentials in memory share: their owners and scopes; beyond it some is kept more than once.',
+  ),
   UNKNOWN_CACHE_MAX: integer(50_000, 1_000, 10_000_000, 'Most unknown secrets that one process remembers.'),
   UNKNOWN_CACHE_TTL_MS: integer(2_000, 0, 60_000, 'How long an unknown secret is remembered as such.'),
   VERIFY_BATCH_MAX: integer(1_000, 1, 10_000, 'Most tokens of one batch verification.'),

@@ -10,7 +10,7 @@ import { isDatabaseUnavailable, isDeadlock, refuseViolations } from '../database
 import { prepared, runPrepared } from '../database/prepared-statement.js';
 import { Refusal } from '../errors/refusal.js';
 import { SecretDigests } from './secret-digests.js';
-import { fieldsOf, LINE } from './token-line.js';
+import { fieldsOf, inJsonbOrder, LINE } from './token-line.js';
 import type { TokenOwner } from './token-owner.js';
 import { type TokenView, viewAt } from './token-view.js';
 
@@ -84,7 +84,7 @@ export class TokenIssuer {
   ): Promise<TokenView> {
     const { principal } = caller;
     const { organizationId } = owner;
-    const annotations = draft.annotations ?? {};
+    const annotations = inJsonbOrder(draft.annotations ?? {});
     const slug = draft.slug ?? slugify(draft.name);
     const ofToken = { organization_id: organizationId, token_id: id };
     const createdAt = new Date();

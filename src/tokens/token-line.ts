@@ -115,6 +115,13 @@ export function tokenLinesOf({ lines, count, annotations: listed }: ListedTokens
   return { fields, starts, annotations: new Map([...pairs].map(([id, own]) => [id, Object.fromEntries(own)])) };
 }
 
+/** Annotations as they will be read: `jsonb` orders keys by their length in bytes, and those of one length by their bytes. */
+export function inJsonbOrder(annotations: Annotations): Annotations {
+  const entries = Object.entries(annotations).map(([key, value]) => ({ bytes: Buffer.from(key), key, value }));
+  entries.sort((one, other) => one.bytes.length - other.bytes.length || one.bytes.compare(other.bytes));
+  return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
+
 const NONE: TokenLines['annotations'] = new Map();
 
 /** The fields of so many lines, in one array: an array for each line would take twice as long. */

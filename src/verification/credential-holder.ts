@@ -30,7 +30,7 @@ export class CredentialHolder {
   /** The scopes with aliases replaced; most often the same list. */
   private readonly heldScopes: readonly string[];
 
-  private constructor(row: CredentialRow, scopes: readonly string[], shown: string) {
+  constructor(row: CredentialRow, scopes: readonly string[], shown: string) {
     this.organizationId = row.organizationId;
     this.isPlatform = row.isPlatform;
     this.ownerId = row.serviceAccountId ?? row.userId;
@@ -42,23 +42,6 @@ export class CredentialHolder {
     this.mayVerify = reachOf(row.isPlatform, this.heldScopes);
     this.shown = shown;
     this.valid = inOnePiece(`${BEGINNINGS.VALID}${shown}`);
-  }
-
-  static of(row: CredentialRow): CredentialHolder {
-    const scopes = effectiveScopes(row);
-    const shown = shownMembers(row, scopes);
-    const key = `${stateOf(row)} ${row.isPlatform} ${shown}`;
-    let holder = holders.get(key);
-    if (holder === undefined) {
-      holder = new CredentialHolder(row, scopes, shown);
-      if (sharedCharacters + key.length > SHARED_CHARACTERS_MAX) {
-        holders.clear();
-        sharedCharacters = 0;
-      }
-      holders.set(key, holder);
-      sharedCharacters += key.length;
-    }
-    return holder;
   }
 
   holdsAll(needed: readonly string[]): boolean {
@@ -87,10 +70,30 @@ export class CredentialHolder {
   private headers: readonly string[] | undefined;
 }
 
-/** Most characters in the keys of the holders that are shared, each of which is there three times; beyond it some holders are there twice. */
-const SHARED_CHARACTERS_MAX = 4_000_000;
-const holders = new Map<string, CredentialHolder>();
-let sharedCharacters = 0;
+/** Holders by all that they show, so that credentials share them. */
+export class CredentialHolders {
+  private readonly holders = new Map<string, CredentialHolder>();
+  private characters = 0;
+
+  /** @param charactersMax most characters of what they show, each of which is there three times; beyond it some holders are there twice */
+  constructor(private readonly charactersMax: number) {}
+
+  of(row: CredentialRow): CredentialHolder {
+    const scopes = effectiveScopes(row);
+    const shown = shownMembers(row, scopes);
+    const key = `${stateOf(row)} ${row.isPlatform} ${shown}`;
+    const known = this.holders.get(key);
+    if (known !== undefined) return known;
+    const holder = new CredentialHolder(row, scopes, shown);
+    if (this.characters + key.length > this.charactersMax) {
+      this.holders.clear();
+      this.characters = 0;
+    }
+    this.holders.set(key, holder);
+    this.characters += key.length;
+    return holder;
+  }
+}
 
 function kindOf(row: CredentialRow): Principal['kind'] {
   if (row.serviceAccountId !== null) return 'service_account';

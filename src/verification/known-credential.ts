@@ -2,7 +2,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import type { Principal } from '../access/principal.js';
 import { asciiJson } from '../common/ascii-json.js';
 import { normalizeAddress } from '../common/ip-address.js';
-import { CredentialHolder, inOnePiece } from './credential-holder.js';
+import { type CredentialHolder, inOnePiece } from './credential-holder.js';
 import type { CredentialRow } from './credential-query.js';
 import { BEGINNINGS, type CredentialState, type VerificationCode } from './verification-code.js';
 
@@ -21,7 +21,6 @@ export class KnownCredential {
   readonly rateLimit: number | null;
   /** Milliseconds since 1970; undefined for a token that does not expire. */
   readonly expiresAt: number | undefined;
-  readonly holder: CredentialHolder;
   /** A use that is not written to the database yet: moment (0: none), address and user agent. */
   usedAt = 0;
   usedIp: string | undefined;
@@ -37,6 +36,7 @@ export class KnownCredential {
   /** @param readAt when the row was read, in milliseconds since 1970 */
   constructor(
     row: CredentialRow,
+    readonly holder: CredentialHolder,
     readonly readAt: number,
   ) {
     this.secretId = row.secretId;
@@ -47,7 +47,6 @@ export class KnownCredential {
     this.retiresAt = row.secretRetiresAt ?? undefined;
     this.isRevoked = row.revokedAt !== null;
     this.authorized = rangesOf(row.authorizedIpAddresses);
-    this.holder = CredentialHolder.of(row);
     this.own = ownMembers(row);
   }
 

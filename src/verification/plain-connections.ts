@@ -34,6 +34,8 @@ export interface PlainConnectionsOptions {
  */
 export class PlainConnections {
   private readonly connections = new Set<PlainConnection>();
+  /** Those of Node's own server. */
+  private readonly handedOver = new Set<Socket>();
   private readonly refusedEarly = new WeakMap<Socket, RefusedEarly>();
   private readonly giveToNode: (socket: Socket) => void;
   private readonly keepAliveLine: string;
@@ -53,7 +55,7 @@ export class PlainConnections {
     // These are idle connections of the server like any other: it closes them when it stops.
     const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => {
-      closeIdle();
+      this.sendingWhatIsAnswered(closeIdle);
       for (const connection of this.connections) connection.closeAtStop();
     };
     const closeAll = server.closeAllConnections.bind(server);
@@ -61,6 +63,14 @@ export class PlainConnections {
       closeAll();
       for (const { socket } of this.connections) socket.destroy();
     };
+  }
+
+  /** Node takes a connection for idle, and would destroy it, when its last answer has been given and not been sent yet. */
+  private sendingWhatIsAnswered(closeIdle: () => void): void {
+    const unsent = [...this.handedOver].filter((socket) => socket.writableLength > 0);
+    for (const socket of unsent) socket.destroy = () => (socket.destroySoon(), socket);
+    closeIdle();
+    for (const socket of unsent) delete (socket as Partial<Socket>).destroy;
   }
 
   /** What became of the request with which a connection came to Node's server, when it was judged already; told once. */
@@ -87,6 +97,8 @@ export class PlainConnections {
   handOver(connection: PlainConnection, chunk: Buffer, refused: RefusedEarly | undefined): void {
     const { socket } = connection;
     this.connections.delete(connection);
+    this.handedOver.add(socket);
+    socket.once('close', () => this.handedOver.delete(socket));
     if (refused !== undefined) this.refusedEarly.set(socket, refused);
     this.giveToNode(socket);
     socket.unshift(chunk);

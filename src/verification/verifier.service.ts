@@ -9,6 +9,7 @@ import { RateLimiter, type RateState } from '../rate-limit/rate-limiter.service.
 import { SecretDigests } from '../tokens/secret-digests.js';
 import { SECRET_LENGTH_MAX } from '../tokens/token-secret.js';
 import { CredentialCache, keyOf } from './credential-cache.js';
+import { CredentialHolders } from './credential-holder.js';
 import { CREDENTIAL_QUERY, type CredentialRow } from './credential-query.js';
 import { KnownCredential } from './known-credential.js';
 import { LastAskers } from './last-askers.js';
@@ -67,6 +68,7 @@ type Found = KnownCredential | undefined | typeof WITHHELD;
 @Injectable()
 export class Verifier {
   private readonly cache: CredentialCache;
+  private readonly holders: CredentialHolders;
   private readonly unknown: UnknownSecrets;
   /** Reads under way, by the hash of the secret: a hundred requests with a new token ask once. */
   private readonly reads = new Map<string, Promise<KnownCredential | undefined>>();
@@ -84,6 +86,7 @@ export class Verifier {
   ) {
     const { settings } = config;
     this.cache = new CredentialCache(settings.CREDENTIAL_CACHE_MAX, settings.CREDENTIAL_CACHE_TTL_SECONDS * 1_000);
+    this.holders = new CredentialHolders(settings.SHARED_CHARACTERS_MAX);
     this.lastAskers = new LastAskers(this.cache);
     this.unknown = new UnknownSecrets(settings.UNKNOWN_CACHE_MAX, settings.UNKNOWN_CACHE_TTL_MS);
     feed.onChange((change) => {
@@ -318,7 +321,7 @@ export class Verifier {
   }
 
   private take(row: CredentialRow, secret: string): KnownCredential {
-    const known = new KnownCredential(row, Date.now());
+    const known = new KnownCredential(row, this.holders.of(row), Date.now());
     if (this.digests.isOutdated(known.pepperId)) {
       this.usage.noteRehash({
         secretId: known.secretId,

@@ -303,7 +303,8 @@ describe('a list', () => {
       { name: 'Over' },
       { name: 'Used' },
     ];
-    for (const draft of drafts) expectStatus(await issue(owner, slug, draft), 201);
+    const issued: IssuedToken[] = [];
+    for (const draft of drafts) issued.push(expectStatus(await issue(owner, slug, draft), 201));
     expectStatus(await owner.delete(`${path}/gone`), 204);
     const [account] = await keyward.sql<{ id: string }>('select owner_id as id from tokens where slug = $1', [
       'with-everything',
@@ -324,6 +325,9 @@ describe('a list', () => {
     expect(expectStatus(list, 200)).toHaveLength(drafts.length);
     const alone = await Promise.all(list.body.map(({ slug: own }) => owner.get(`${path}/${own}`)));
     expect(list.text).toBe(`[${alone.map(({ text }) => text).join(',')}]`);
+    const annotationsOf = (tokens: readonly Token[]): string[] =>
+      tokens.map(({ annotations }) => JSON.stringify(annotations));
+    expect(annotationsOf(issued.reverse())).toEqual(annotationsOf(list.body));
     const first = await owner.get<Page<Token>>(`${path}?limit=6`);
     const second = first.body.nextCursor ?? '';
     expect(first.text).toBe(

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { openPool } from '../support/databases.js';
 import { eventually } from '../support/eventually.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
+import { readMetrics, valueOf } from '../support/metrics.js';
 import { madeUp, PLATFORM_TOKEN, platform, Tenant, type Verdict, verify, VERIFYING } from '../support/verification.js';
 import { WireConnection } from '../support/wire-connection.js';
 
@@ -295,6 +296,31 @@ it('sends what has been answered before it stops, to a client that is slow to re
   slow.socket.resume();
   const { results } = JSON.parse((await slow.answer()).body) as { results: Verdict[] };
   expect(results).toHaveLength(700);
+  await Promise.all([stopped, slow.closed]);
+});
+
+it('sends a long list that it has answered before it stops, to a client that is slow to read', async () => {
+  const stopping = await startKeyward({ env: { ...VERIFYING, LIST_ROWS_MAX: '30000' } });
+  const there = await Tenant.create(stopping);
+  await there.issue();
+  await stopping.sql(
+    `insert into tokens (id, organization_id, service_account_id, slug, name, created_at, created_by_id)
+     select gen_random_uuid(), organization_id, service_account_id, 'more-' || n, 'more ' || n, now(), 'spec'
+     from tokens, generate_series(1, 29000) n where organization_id = (select id from organizations where not is_platform)`,
+  );
+  const slow = await WireConnection.open(stopping.url);
+  slow.socket.pause();
+  const authorization = `Authorization: Bearer ${there.owner.token}`;
+  await slow.send(
+    `GET /service-accounts/${there.account.slug}/tokens HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n\r\n`,
+  );
+  const written = async (): Promise<number> =>
+    valueOf(await readMetrics(stopping.url), 'keyward_token_lists_total', { result: 'miss' });
+  await eventually(10_000, async () => (await written()) === 1);
+  const stopped = stopping.close();
+  await delay(PATIENCE_MS);
+  slow.socket.resume();
+  expect(JSON.parse((await slow.answer()).body)).toHaveLength(29_001);
   await Promise.all([stopped, slow.closed]);
 });
 
