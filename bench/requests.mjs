@@ -4,8 +4,8 @@ import { administratorSecret, ASKER_SECRET, tokenSecret, unknownSecret } from '.
 
 export const ACCOUNT_TOKENS = 100;
 export const BATCH_TOKENS = 1_000;
-/** Sizes of pages that are asked for, from that of a whole list up to PAGE_SIZE_MAX. */
-const LIMITS = 101;
+/** Some moment after all tokens, in milliseconds since 1970. */
+const LATER_MS = Date.UTC(2100, 0);
 
 const bearer = (secret) => ({ authorization: `Bearer ${secret}` });
 const json = (secret) => ({ ...bearer(secret), 'content-type': 'application/json' });
@@ -44,6 +44,11 @@ export function revokeRequest(account, number) {
   return rawRequest('DELETE', path, bearer(administratorSecret(0)));
 }
 
+/** A cursor of the native dialect, at a moment. */
+function cursorOf(moment) {
+  return Buffer.from(`tokens|${moment}|00000000-0000-0000-0000-000000000000`).toString('base64url');
+}
+
 const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
 
 /** The same requests over and over. */
@@ -68,13 +73,14 @@ const SOURCES = {
   introspect: ({ numbers }) => cycle(numbersOf(numbers).map((number) => introspectRequest(tokenSecret(number)))),
   forwardAuth: ({ numbers }) => cycle(numbersOf(numbers).map((number) => forwardAuthRequest(tokenSecret(number)))),
   list: ({ accounts }) => cycle(times(accounts, (account) => listRequest(account))),
-  /** So many different lists that none is kept until its turn comes again. */
-  unknownList: ({ accounts }) =>
-    cycle(
-      times(accounts * LIMITS, (index) =>
-        listRequest(index % accounts, `?limit=${ACCOUNT_TOKENS + Math.floor(index / accounts)}`),
-      ),
-    ),
+  /** The same lists as pages that nobody has asked for before: each begins at a moment of its own in the future. */
+  unknownList: ({ accounts, run }) => {
+    let asked = 0;
+    return () => {
+      const moment = LATER_MS + run * 10_000_000 + asked;
+      return listRequest(asked++ % accounts, `?limit=${ACCOUNT_TOKENS}&cursor=${cursorOf(moment)}`);
+    };
+  },
   create: ({ organizations, accounts, run }) => {
     let made = 0;
     return () => {

@@ -81,7 +81,7 @@ export const OPERATIONS = [
   },
   {
     name: 'list of 100, not kept',
-    source: () => ({ kind: 'unknownList', accounts: HOT_TOKENS / ACCOUNT_TOKENS }),
+    source: (_, turn) => ({ kind: 'unknownList', accounts: HOT_TOKENS / ACCOUNT_TOKENS, run: turn }),
     prefix: '{"items":[{"id"',
     check: (body) => assert.equal(parsed(body).items.length, ACCOUNT_TOKENS),
   },

@@ -56,8 +56,8 @@ create trigger link_audit_event before insert on audit_events for each row execu
 -- all: of a constraint, of ck_tokens_owner_is_there when an owner has been deleted or removed, or of ck_tokens_per_owner when one
 -- has more than live_max tokens.
 --
--- The order of locks is that of every other change: owners, rows, and the chain last. Whoever waits for a row of somebody else
--- holds nothing that they wait for. Each table is written by one statement: what it takes to begin one costs more than a row.
+-- The order of locks is that of every other change: owners, rows, and the chain last. So whoever waits for a row holds no chain;
+-- two transactions that want each other's names crosswise meet in a deadlock, and one of them is told so. Each table is written by one statement: what it takes to begin one costs more than a row.
 create function issue_tokens(items jsonb, live_max integer) returns table (place integer, token tokens)
 language plpgsql
 as $$

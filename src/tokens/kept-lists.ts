@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import { ChangeFeed } from '../database/change-feed.js';
 
 /** Of what a list was made. */
 interface ListOrigin {
@@ -24,7 +23,7 @@ export interface KeptList extends ListOrigin {
  * still the same ones: what is saved is writing a hundred rows as text and as JSON, and never the question.
  *
  * A list is kept when it is asked for again and has not changed: most are asked for once. Bounded in bytes; those that were
- * not asked for the longest go first.
+ * not asked for the longest go first, and one that would take the place of many others is not kept.
  */
 @Injectable()
 export class KeptLists {
@@ -32,28 +31,22 @@ export class KeptLists {
   private readonly lists = new Map<string, ListOrigin | KeptList>();
   private readonly bytesMax: number;
   private size = 0;
-  /** When everything was forgotten: what was read before is not kept. */
-  private clearedAt = '';
 
   /** Lists that were given again, and lists that were written. */
   hits = 0;
   misses = 0;
 
-  constructor({ settings }: Config, feed: ChangeFeed) {
+  constructor({ settings }: Config) {
     this.bytesMax = settings.LIST_CACHE_BYTES_MAX;
-    // A database that takes over from another one, or is restored, may give a version of a row the number of another one.
-    feed.onGap(() => this.clear());
   }
 
   get bytes(): number {
     return this.size;
   }
 
-  /** @param now as `Date.toISOString` writes it */
-  get(key: string, now: string): KeptList | undefined {
+  get(key: string): KeptList | undefined {
     const list = this.lists.get(key);
     if (list === undefined || !('json' in list)) return undefined;
-    if (now < list.madeAt || (list.changesAt !== undefined && list.changesAt <= now)) return undefined;
     this.lists.delete(key);
     this.lists.set(key, list);
     return list;
@@ -63,8 +56,7 @@ export class KeptLists {
   keep(key: string, origin: ListOrigin, json: string): void {
     const isAskedAgain = this.lists.get(key)?.fingerprint === origin.fingerprint;
     this.forget(key);
-    if (origin.madeAt <= this.clearedAt) return;
-    const list = isAskedAgain ? { ...origin, json: Buffer.from(json) } : origin;
+    const list = isAskedAgain ? this.withJson(origin, json) : origin;
     this.lists.set(key, list);
     this.size += sizeOf(key, list);
     for (const oldest of this.lists.keys()) {
@@ -73,18 +65,28 @@ export class KeptLists {
     }
   }
 
+  private withJson(origin: ListOrigin, json: string): ListOrigin | KeptList {
+    const length = Buffer.byteLength(json);
+    if (length * SHARE_MIN > this.bytesMax) return origin;
+    const own = Buffer.allocUnsafeSlow(length); // a piece of the memory that small buffers share would keep all of that
+    own.write(json);
+    return { ...origin, json: own };
+  }
+
   private forget(key: string): void {
     const list = this.lists.get(key);
     if (list === undefined) return;
     this.lists.delete(key);
     this.size -= sizeOf(key, list);
   }
+}
 
-  private clear(): void {
-    this.lists.clear();
-    this.size = 0;
-    this.clearedAt = new Date().toISOString();
-  }
+/** So many lists there is always room for. */
+const SHARE_MIN = 8;
+
+/** Whether it says what is the case at a moment, as long as its rows and its owner are the same. */
+export function isGoodAt({ madeAt, changesAt }: ListOrigin, now: string): boolean {
+  return madeAt <= now && (changesAt === undefined || now < changesAt);
 }
 
 /** With what the two moments, the fingerprint and the entry itself take. */

@@ -9,7 +9,7 @@ import type { IdempotentRequest } from '../idempotency/idempotency.js';
 import { CreateTokenRequest, type RotateTokenRequest, UpdateTokenRequest } from './dto/token.request.js';
 import { tokenListJson } from './dto/token-list-json.js';
 import { IssuedTokenResponse, TokenResponse } from './dto/token.response.js';
-import { KeptLists } from './kept-lists.js';
+import { isGoodAt, KeptLists } from './kept-lists.js';
 import { positionAt, tokenLinesOf } from './token-line.js';
 import type { TokenOwner } from './token-owner.js';
 import type { RecognizedTokens } from './token-queries.js';
@@ -52,18 +52,18 @@ export class OwnedTokens {
     const { pageSizeMax, rowsMax } = this.config.listLimits;
     const asked = readPageRequest(LIST, query, pageSizeMax);
     const page = asked ?? wholeList(rowsMax);
-    const now = new Date().toISOString();
     const key = JSON.stringify([whose, asked]);
-    const kept = this.keptLists.get(key, now);
+    const kept = this.keptLists.get(key);
     let { owner, tokens } = await read(page, kept?.fingerprint);
     if (kept !== undefined && kept.fingerprint === tokens.fingerprint) {
-      if (kept.shownOf === shownOf(owner)) {
+      if (kept.shownOf === shownOf(owner) && isGoodAt(kept, isoNow())) {
         this.keptLists.hits++;
         return kept.json;
       }
       ({ owner, tokens } = await read(page, undefined));
     }
     this.keptLists.misses++;
+    const now = isoNow();
     const lines = tokenLinesOf(tokens);
     const listing = listingOf(LIST, lines.starts, asked, rowsMax, (start) => positionAt(lines, start));
     const { json, changesAt } = tokenListJson(listing, lines, owner, now);
@@ -116,6 +116,10 @@ export class OwnedTokens {
   async revoke(caller: Caller, owner: TokenOwner, slug: string, expected: ExpectedVersions): Promise<void> {
     await this.tokens.revoke(caller, owner, { slug }, expected);
   }
+}
+
+function isoNow(): string {
+  return new Date().toISOString();
 }
 
 /** What a list of tokens shows of their owner. */

@@ -26,7 +26,7 @@ function listed(page: string): string {
 
 /** A list that is not written out again for whoever knows it already. */
 export interface RecognizedTokens extends ListedTokens {
-  /** Of which rows the list is, and of which versions of them; null where there are none. */
+  /** Of which rows the list is, of which versions of them, and on which server; null where there are none. */
   readonly fingerprint: string | null;
 }
 
@@ -67,7 +67,8 @@ select owner.*, page.fingerprint, coalesce(cardinality(page.ids), 0) as count,
   case when ${isNews} then (${annotationsOf('page.ids')}) end as annotations
 from owner, lateral (
   select ${linesOf('shown')} as lines, array_agg(shown.id) as ids,
-    encode(sha256(array_send(array_agg(shown.id)) || array_send(array_agg(shown.row_version))), 'base64') as fingerprint
+    encode(sha256(timestamptz_send(pg_postmaster_start_time()) ||
+      array_send(array_agg(shown.id)) || array_send(array_agg(shown.row_version))), 'base64') as fingerprint
   from ${rows('t.id', 't.xmin as row_version', `case when $4::text is null then ${LINE_WITHOUT_OWNER} end as line`)} as shown
 ) as page`);
   };

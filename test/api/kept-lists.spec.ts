@@ -1,3 +1,5 @@
+import type { Config } from '../../src/config/config.js';
+import { isGoodAt, KeptLists } from '../../src/tokens/kept-lists.js';
 import { createAccount, expectStatus, issueToken, type Person, signInOwner, unique } from '../support/callers.js';
 import { createDatabase, dropDatabase } from '../support/databases.js';
 import { eventually } from '../support/eventually.js';
@@ -7,7 +9,7 @@ import { readMetrics, valueOf } from '../support/metrics.js';
 import type { Page, Token } from '../support/wire.js';
 
 /** Room for some small lists, and for no more. */
-const BYTES_MAX = 8_192;
+const BYTES_MAX = 65_536;
 
 let databaseUrl: string;
 /** Keeps the lists that it has answered. */
@@ -156,7 +158,7 @@ describe('a list that is kept', () => {
 describe('kept lists', () => {
   it('give way to others when there is no more room', async () => {
     const paths: string[] = [];
-    for (let count = 0; count < 12; count++) {
+    for (let count = 0; count < 50; count++) {
       const { slug } = await createAccount(owner, { name: unique('Many') });
       for (const name of ['a', 'b', 'c']) await issueToken(owner, slug, { name });
       paths.push(`/service-accounts/${slug}/tokens`);
@@ -173,12 +175,37 @@ describe('kept lists', () => {
     expect(await listsGivenAgain()).toBe(last + 1);
   });
 
-  it('are forgotten when changes may have been missed: the numbers of versions may be those of another server', async () => {
-    const { slug } = await createAccount(owner, { name: unique('Taken over') });
-    await issueToken(owner, slug, { name: 'a' });
-    await readKept(`/service-accounts/${slug}/tokens`);
-    await keeping.sql("select pg_notify('keyward_changes', '')"); // what cannot be read may have been about anything
-    await eventually(5_000, async () => valueOf(await readMetrics(keeping.url), 'keyward_kept_list_bytes') === 0);
+  it('are kept when they are asked for again, in memory of their own, and the one used last goes last', () => {
+    const lists = new KeptLists({ settings: { LIST_CACHE_BYTES_MAX: 80_000 } } as unknown as Config);
+    const origin = { fingerprint: 'same', shownOf: '', madeAt: '2030', changesAt: undefined };
+    const askTwice = (key: string, json: string): void => {
+      for (let count = 0; count < 2; count++) lists.keep(key, origin, json);
+    };
+    const small = '"é'.repeat(1_000);
+    lists.keep('a', origin, small);
+    expect(lists.get('a')).toBeUndefined();
+    lists.keep('a', { ...origin, fingerprint: 'another' }, small);
+    expect(lists.get('a')).toBeUndefined();
+    askTwice('a', small);
+    expect(lists.get('a')?.json.toString()).toBe(small);
+    expect(lists.get('a')?.json.buffer.byteLength).toBe(3_000);
+    for (let count = 0; count < 100; count++) {
+      askTwice(`other ${count}`, small);
+      expect(lists.get('a')).toBeDefined();
+      expect(lists.bytes).toBeLessThanOrEqual(80_000);
+    }
+    expect(lists.get('other 0')).toBeUndefined();
+    expect(lists.get('other 99')).toBeDefined();
+    askTwice('large', 'x'.repeat(20_000)); // would take the place of many others
+    expect(lists.get('large')).toBeUndefined();
+    expect(lists.get('other 99')).toBeDefined();
+  });
+
+  it('are good from when they were made, and until a token in them expires', () => {
+    const list = { fingerprint: '', shownOf: '', madeAt: '2030-01-02', changesAt: '2030-01-04' };
+    const good = ['2030-01-01', '2030-01-02', '2030-01-03', '2030-01-04'].map((now) => isGoodAt(list, now));
+    expect(good).toEqual([false, true, true, false]);
+    expect(isGoodAt({ ...list, changesAt: undefined }, '2031-01-01')).toBe(true);
   });
 
   it('are none where none are wanted', async () => {

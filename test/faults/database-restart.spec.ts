@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EmbeddedPostgresServer, startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { eventually } from '../support/eventually.js';
-import type { Client } from '../support/http.js';
+import { Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectOnly, Load, type Told } from '../support/load.js';
+import { readMetrics, valueOf } from '../support/metrics.js';
 import { codeOf, platform, Tenant, VERIFYING, writeTokens } from '../support/verification.js';
 import { whileAsking } from '../support/while-asking.js';
 
@@ -138,4 +139,22 @@ describe.each([
     await tenant.revoke(issued);
     await eventually(PROPAGATED_WITHIN_MS, async () => (await codeOf(asker, issued.token)) === 'REVOKED');
   });
+});
+
+it('a list that was kept is written anew for a server that was started since: its versions of rows may be others', async () => {
+  const path = `/service-accounts/${tenant.account.slug}/tokens?limit=5`;
+  await tenant.issue();
+  const client = new Client(keyward.url, tenant.owner.token);
+  const listed = async (): Promise<number[]> => {
+    expect((await client.get(path)).status).toBe(200);
+    const samples = await readMetrics(keyward.url);
+    return ['miss', 'hit'].map((result) => valueOf(samples, 'keyward_token_lists_total', { result }));
+  };
+  expect(await listed()).toEqual([1, 0]);
+  expect(await listed()).toEqual([2, 0]);
+  expect(await listed()).toEqual([2, 1]);
+  await server.kill('SIGINT');
+  await server.launchAgain();
+  await eventually(HEALED_WITHIN_MS, async () => (await new Client(keyward.url).get('/health/ready')).status === 200);
+  expect(await listed()).toEqual([3, 1]);
 });
