@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Schema1764000000000 } from '../../migrations/1764000000000-schema.js';
-import { IssueTokens1764100000000 } from '../../migrations/1764100000000-issue-tokens.js';
+import { IssueToken1764100000000 } from '../../migrations/1764100000000-issue-token.js';
+import { IssueTokensByTable1764200000000 } from '../../migrations/1764200000000-issue-tokens-by-table.js';
 import type { Config } from '../config/config.js';
 import { type DatabaseAddress, databaseAddress } from './database-address.js';
 import { destroyIdle, destroyWhenSilent } from './dead-connections.js';
@@ -85,7 +86,7 @@ export async function openDatabase(
       database: address.database,
       ssl: address.ssl,
       entities: [...entities],
-      migrations: [Schema1764000000000, IssueTokens1764100000000],
+      migrations: [Schema1764000000000, IssueToken1764100000000, IssueTokensByTable1764200000000],
       migrationsTableName: 'schema_migrations',
       namingStrategy: new SnakeNaming(),
       uuidExtension: 'pgcrypto',

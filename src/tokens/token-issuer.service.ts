@@ -29,7 +29,7 @@ export interface TokenDraft {
 /** Everything that makes tokens, their audit events included: the lines of those that found a free slug, by place. */
 const ISSUE = prepared(`
 select issued.place::int as place, ${LINE} as line
-from issue_tokens($1, $2) as issued, lateral (select (issued.token).*) as t`);
+from issue_tokens($1, $2, $3, $4, $5, $6) as issued, lateral (select (issued.token).*) as t`);
 
 /** What `issue_tokens` takes of each token: rows by the names of their columns. */
 interface IssueItem {
@@ -137,14 +137,15 @@ export class TokenIssuer {
 
   private async write(db: EntityManager, items: readonly IssueItem[]): Promise<IssuedLine[]> {
     const quota = this.config.settings.TOKENS_PER_OWNER_MAX;
-    const rowsByTable = {
-      tokens: items.map(({ token }) => token),
-      spareSlugs: Object.fromEntries(items.map(({ token, spareSlug }) => [token.id, spareSlug])),
-      secrets: items.map(({ secret }) => secret),
-      annotations: items.flatMap(({ annotations }) => annotations),
-      events: items.map(({ event }) => event),
-    };
-    const rows = await runPrepared<{ place: number; line: string }>(db, ISSUE, [JSON.stringify(rowsByTable), quota]);
+    const rowsByTable = [
+      items.map(({ token }) => token),
+      Object.fromEntries(items.map(({ token, spareSlug }) => [token.id, spareSlug])),
+      items.map(({ secret }) => secret),
+      items.flatMap(({ annotations }) => annotations),
+      items.map(({ event }) => event),
+    ];
+    const values = [...rowsByTable.map((rows) => JSON.stringify(rows)), quota];
+    const rows = await runPrepared<{ place: number; line: string }>(db, ISSUE, values);
     const lines = new Map(rows.map(({ place, line }) => [place, line]));
     return items.map((_, index) => lines.get(index + 1));
   }
