@@ -227,6 +227,9 @@ export function medianFigures(all) {
   return Object.fromEntries(Object.keys(all[0]).map((name) => [name, median(all.map((figures) => figures[name]))]));
 }
 
+const serviceCost = ({ cpuMicroseconds }) => cpuMicroseconds;
+const costWithPostgres = ({ cpuMicroseconds, postgresMicroseconds }) => cpuMicroseconds + postgresMicroseconds;
+
 /**
  * Medians over the rounds; the ratios are those of each round to its own floor, and `growth` is that of the CPU per request
  * from the smaller table to the larger one within each round.
@@ -251,14 +254,10 @@ function summarize(rounds) {
       cpuMicroseconds: spread('cpuMicroseconds'),
     };
     const smaller = rounds[0].measured.findIndex((one) => one.name === name && one.tokens < tokens);
-    const cost = ({ cpuMicroseconds, postgresMicroseconds }) => ({
-      service: cpuMicroseconds,
-      withPostgres: cpuMicroseconds + postgresMicroseconds,
-    });
-    const growthOf = (what) =>
-      median(rounds.map(({ measured }) => cost(measured[index].figures)[what] / cost(measured[smaller].figures)[what]));
+    const growthOf = (cost) =>
+      median(rounds.map(({ measured }) => cost(measured[index].figures) / cost(measured[smaller].figures)));
     const growth =
-      smaller === -1 ? undefined : { service: growthOf('service'), withPostgres: growthOf('withPostgres') };
+      smaller === -1 ? undefined : { service: growthOf(serviceCost), withPostgres: growthOf(costWithPostgres) };
     summary.push({ name, tokens, ...medianFigures(figures), toFloor, growth });
   }
   summary.sort((one, other) => (one.tokens ?? 0) - (other.tokens ?? 0));

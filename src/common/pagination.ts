@@ -77,19 +77,6 @@ export type Listing<Row> =
   | { readonly rows: readonly Row[]; readonly isPage: false }
   | { readonly rows: readonly Row[]; readonly isPage: true; readonly nextCursor: string | undefined };
 
-/** Reads what the query of a list asks for. */
-export async function readListing<Row>(
-  list: string,
-  query: { limit?: unknown; cursor?: unknown },
-  limits: { readonly pageSizeMax: number; readonly rowsMax: number },
-  read: (page: PageRequest) => Promise<readonly Row[]>,
-  positionOf: (row: Row) => Position,
-): Promise<Listing<Row>> {
-  const page = readPageRequest(list, query, limits.pageSizeMax);
-  const rows = await read(page ?? wholeList(limits.rowsMax));
-  return listingOf(list, rows, page, limits.rowsMax, positionOf);
-}
-
 /** What has to be read where no page is asked for. */
 export function wholeList(rowsMax: number): PageRequest {
   return { limit: rowsMax, after: undefined };
@@ -130,7 +117,9 @@ export async function answerList<Row extends Position, T>(
   read: (page: PageRequest) => Promise<Row[]>,
   render: (row: Row) => T,
 ): Promise<T[] | Page<T>> {
-  const listing = await readListing(list, query, limits, read, (row) => row);
+  const page = readPageRequest(list, query, limits.pageSizeMax);
+  const rows = await read(page ?? wholeList(limits.rowsMax));
+  const listing = listingOf(list, rows, page, limits.rowsMax, (row) => row);
   return listing.isPage ? pageOf(listing, render) : listing.rows.map(render);
 }
 

@@ -166,7 +166,7 @@ export const SETTINGS = {
     86_400,
     'How long a credential is kept in memory without being read again.',
   ),
-  SHARED_CHARACTERS_MAX: integer(
+  CREDENTIAL_SHARED_CHARACTERS_MAX: integer(
     4_000_000,
     10_000,
     1_000_000_000,

@@ -45,7 +45,7 @@ export class ServiceMetrics {
     this.gauge('keyward_cached_secrets', 'Secrets in memory.', () => verifier.cachedSecrets);
     this.counter(
       'keyward_token_lists_total',
-      'Lists of tokens: hit as answered before, which the database has confirmed, miss written anew.',
+      'Lists of tokens: hit kept and confirmed by the database, miss written anew.',
       ['result'],
       () => [
         ['hit', lists.hits],

@@ -47,8 +47,8 @@ interface OwnerColumns {
  * and the position, where there is one. They answer the columns of `owner` beside those of a list, or nothing where there
  * is no such owner. Where the fingerprint is the known one, neither lines nor annotations are written.
  *
- * PostgreSQL gives each version of a row an `xmin` that no other version of that row has. Whatever changes the annotations of a token
- * changes the version of its row as well.
+ * PostgreSQL gives each version of a row an `xmin` that no other version of that row has. Whatever changes the annotations of a
+ * token changes the version of its row as well.
  * @param owner SQL that selects one row or none, with its `id`, by the first two parameters
  */
 export function listsOfOwner(owner: string): OwnerLists {
@@ -58,8 +58,8 @@ export function listsOfOwner(owner: string): OwnerLists {
   order by t.created_at desc, t.id desc limit $3)`;
     const linesOf = (page: string): string => `string_agg(${page}.line, ${SQL_SEPARATOR})`;
     const line = `${LINE_WITHOUT_OWNER} as line`;
-    const isNews = `page.fingerprint is distinct from $4`;
-    // Whoever knows a list is not told it while it is looked at whether it is still the same one, and most often not afterwards.
+    const isNews = 'page.fingerprint is distinct from $4';
+    // Where a list is known, the rows are looked at first, and written only when they are others.
     return prepared(`with owner as (${owner})
 select owner.*, page.fingerprint, coalesce(cardinality(page.ids), 0) as count,
   case when $4::text is null then page.lines

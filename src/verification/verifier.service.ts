@@ -86,7 +86,7 @@ export class Verifier {
   ) {
     const { settings } = config;
     this.cache = new CredentialCache(settings.CREDENTIAL_CACHE_MAX, settings.CREDENTIAL_CACHE_TTL_SECONDS * 1_000);
-    this.holders = new CredentialHolders(settings.SHARED_CHARACTERS_MAX);
+    this.holders = new CredentialHolders(settings.CREDENTIAL_SHARED_CHARACTERS_MAX);
     this.lastAskers = new LastAskers(this.cache);
     this.unknown = new UnknownSecrets(settings.UNKNOWN_CACHE_MAX, settings.UNKNOWN_CACHE_TTL_MS);
     feed.onChange((change) => {

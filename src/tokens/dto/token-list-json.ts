@@ -57,7 +57,7 @@ class TokensJson {
     const [expiresAt, revokedAt, lastUsedAt] = [at(Field.expiresAt), at(Field.revokedAt), at(Field.lastUsedAt)];
     const expiry = expiresAt === '' ? null : isoMomentOf(expiresAt);
     const status = statusOf({ revokedAt: revokedAt === '' ? null : revokedAt, expiresAt: expiry }, this.now);
-    if (status === 'active' && expiry !== null && !(this.firstExpiry !== undefined && this.firstExpiry < expiry))
+    if (status === 'active' && expiry !== null && (this.firstExpiry === undefined || expiry < this.firstExpiry))
       this.firstExpiry = expiry;
     const creator = this.creator.of(at(Field.createdById), at(Field.createdByName));
     let json = `{"id":"${id}","number":${at(Field.number)},"slug":"${at(Field.slug)}","name":${textJson(at(Field.name))},"scopes":${this.scopes.of(at(Field.scopes))},${this.account}"status":"${status}","authorizedIpAddresses":${rangesJson(at(Field.authorizedIpAddresses))}`;
