@@ -8,7 +8,8 @@ import { eventually } from '../support/eventually.js';
 import { Client } from '../support/http.js';
 import { startKeyward } from '../support/keyward.js';
 import { expectProblem } from '../support/problems.js';
-import { CompiledKeyward, type KeywardProcess } from '../support/process.js';
+import { CompiledKeyward } from '../support/process.js';
+import { isListening } from '../support/wire-connection.js';
 
 const RESIDENT_MEGABYTES_MAX = 200;
 const PATIENCE_MS = 20_000;
@@ -111,21 +112,13 @@ describe('a stop by SIGTERM', () => {
     return { answer, release };
   }
 
-  function isListening(keyward: KeywardProcess): Promise<boolean> {
-    const socket = connect(Number(new URL(keyward.url).port), '127.0.0.1');
-    return new Promise((resolve) => {
-      socket.on('connect', () => resolve(true));
-      socket.on('error', () => resolve(false));
-    }).finally(() => socket.destroy()) as Promise<boolean>;
-  }
-
   it('lets a request under way end well, takes no new one, and exits with 0', async () => {
     const keyward = await compiled.start({ DATABASE_URL: databaseUrl });
     const owner = await signIn(keyward);
     expectStatus(await owner.get('/service-accounts'), 200);
     const { answer, release } = await holdUp(owner);
     const exit = keyward.stop();
-    await eventually(PATIENCE_MS, async () => !(await isListening(keyward)));
+    await eventually(PATIENCE_MS, async () => !(await isListening(keyward.url)));
     await release();
     expectStatus(await answer, 201);
     expect(await exit).toBe(0);
@@ -146,7 +139,7 @@ describe('a stop by SIGTERM', () => {
     expectStatus(await new Client(keyward.url).get('/health/live'), 200);
     const begun = Date.now();
     const exit = keyward.stop();
-    await eventually(PATIENCE_MS, async () => !(await isListening(keyward)));
+    await eventually(PATIENCE_MS, async () => !(await isListening(keyward.url)));
     socket.write('}'); // under way when the stop began, so the connection was not idle
     await once(socket, 'data');
     socket.write(`${head}{}`);

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import type { Answer, Client } from '../support/http.js';
 import { type Keyward, startKeyward } from '../support/keyward.js';
 import { expectInvalid, expectProblem } from '../support/problems.js';
-import type { IssuedToken, Page, Token } from '../support/wire.js';
+import type { IssuedToken, Page } from '../support/wire.js';
 
 const TOKENS_PER_OWNER_MAX = 12;
 
@@ -282,71 +282,5 @@ describe('an expiry', () => {
     expect(expectStatus(last, 201)).toMatchObject({ status: 'active', expiresAt: '9999-12-31T23:59:59.999Z' });
     const beyond = await issue(owner, slug, { name: 'Beyond', expiresAt: '9999-12-31T23:30:00-01:00' });
     expectInvalid(beyond, 'body.expiresAt');
-  });
-});
-
-describe('a list', () => {
-  it('shows each token letter for letter as it is shown alone', async () => {
-    const { slug } = await createAccount(owner);
-    const path = `/service-accounts/${slug}/tokens`;
-    const drafts = [
-      { name: 'Quote " and \\ backslash' },
-      { name: 'Ünïcödé 名前 😀 </script>' },
-      { name: 'With everything', annotations: { team: 'a "b"', emoji: '😀\\' }, rateLimit: 60 },
-      { name: 'From somewhere', authorizedIpAddresses: ['192.0.2.7', '10.0.0.0/8', '2001:db8::/32', '::1'] },
-      { name: 'For a while', expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
-      { name: 'Without a fraction', expiresAt: `${new Date().getFullYear() + 1}-01-31T12:00:00.000Z` },
-      { name: 'Far away', expiresAt: '9999-12-31T23:59:59.990Z' },
-      { name: 'Nothing allowed', scopes: [] },
-      { name: 'In many words', annotations: { zz: '1', b: '2', aa: '3', a: '4' } },
-      { name: 'Gone' },
-      { name: 'Over' },
-      { name: 'Used' },
-    ];
-    const issued: IssuedToken[] = [];
-    for (const draft of drafts) issued.push(expectStatus(await issue(owner, slug, draft), 201));
-    expectStatus(await owner.delete(`${path}/gone`), 204);
-    const [account] = await keyward.sql<{ id: string }>('select owner_id as id from tokens where slug = $1', [
-      'with-everything',
-    ]);
-    const change = (set: string, name: string, ...values: unknown[]): Promise<unknown> =>
-      keyward.sql(`update tokens set ${set} where owner_id = $1 and name = $2`, [account?.id, name, ...values]);
-    await change("expires_at = now() - interval '1 hour'", 'Over');
-    await change(
-      'last_used_at = $3, last_used_ip = $4, last_used_user_agent = $5',
-      'Used',
-      '2026-01-31T12:00:00.5Z',
-      '2001:db8::7',
-      'agent "x" \\ \u001f\u001e\t€',
-    );
-    await change('created_by_name = \'A "quoted" \\ name\'', 'Nothing allowed');
-
-    const list = await owner.get<(Token & { status: string })[]>(path);
-    expect(expectStatus(list, 200)).toHaveLength(drafts.length);
-    const alone = await Promise.all(list.body.map(({ slug: own }) => owner.get(`${path}/${own}`)));
-    expect(list.text).toBe(`[${alone.map(({ text }) => text).join(',')}]`);
-    const annotationsOf = (tokens: readonly Token[]): string[] =>
-      tokens.map(({ annotations }) => JSON.stringify(annotations));
-    expect(annotationsOf(issued.reverse())).toEqual(annotationsOf(list.body));
-    const first = await owner.get<Page<Token>>(`${path}?limit=6`);
-    const second = first.body.nextCursor ?? '';
-    expect(first.text).toBe(
-      `{"items":[${alone
-        .slice(0, 6)
-        .map(({ text }) => text)
-        .join(',')}],"nextCursor":"${second}","hasMore":true}`,
-    );
-    const last = await owner.get(`${path}?limit=6&cursor=${second}`);
-    expect(last.text).toBe(
-      `{"items":[${alone
-        .slice(6)
-        .map(({ text }) => text)
-        .join(',')}],"hasMore":false}`,
-    );
-    expect(list.body.map(({ name, status }) => [name, status])).toEqual(
-      [...drafts]
-        .reverse()
-        .map(({ name }) => [name, name === 'Gone' ? 'revoked' : name === 'Over' ? 'expired' : 'active']),
-    );
   });
 });
